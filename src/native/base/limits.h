@@ -1,0 +1,22 @@
+/* Every maximum of the native code in one place: loops, queues, and sizes from the wire.
+ * Nothing is allocated by a size from the wire before it is checked against one of these. */
+#ifndef PYLOG_BASE_LIMITS_H
+#define PYLOG_BASE_LIMITS_H
+
+enum {
+    PL_MAX_FRAME_BYTES = 100 * 1024 * 1024, /* socket.request.max.bytes, Kafka's default */
+    PL_MAX_TOPIC_NAME_BYTES = 249,
+    PL_MAX_CLIENT_ID_BYTES = 32767,
+    PL_MAX_RECORDS_PER_BATCH = 10 * 1000 * 1000,
+    PL_MAX_BATCH_BYTES = 1 << 30,
+    PL_MAX_TAGGED_FIELDS = 1024,
+    PL_MAX_HEADERS_PER_RECORD = 1 << 20,
+    PL_MAX_PARTITIONS_PER_REQUEST = 200 * 1000,
+    PL_MAX_REPLY_SLOTS = 1024,    /* requests in flight of one connection; then it is not read */
+    PL_MAX_EVENTS_PER_STEP = 512, /* of one epoll_wait */
+    PL_MAX_IOV = 1024,            /* IOV_MAX of Linux */
+    PL_MAX_FETCH_SESSIONS = 1000, /* max.incremental.fetch.session.cache.slots */
+    PL_PRODUCER_BATCHES_KEPT = 5, /* per producer id, for duplicates (Kafka's number) */
+};
+
+#endif

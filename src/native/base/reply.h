@@ -1,0 +1,28 @@
+/* The answer that one request is owed, as seen by whoever computes it.
+ *
+ * net/reply_ring.c embeds this in the slots of a connection; api/ and broker/ know only this.
+ * Exactly one of two things happens to an open reply:
+ *   complete(reply, chain)  by its waiter; takes the chain; an empty chain sends nothing
+ *                           (acks 0). The reply must not be touched afterwards.
+ *   cancel(waiter)          by the connection, when it goes away first; the waiter lets go of
+ *                           the reply and frees itself.
+ * Reactor thread only.
+ */
+#ifndef PYLOG_BASE_REPLY_H
+#define PYLOG_BASE_REPLY_H
+
+#include <stdint.h>
+
+#include "base/chain.h"
+
+struct pl_reply {
+    void (*complete)(struct pl_reply *reply, struct pl_chain *chain);
+    void (*cancel)(void *waiter); /* set by who parks the reply, with waiter */
+    void *waiter;
+    uint64_t connection; /* handle, for fetch sessions and quotas */
+    uint64_t received_ns; /* monotonic */
+    int32_t correlation_id;
+    int16_t api_key, api_version;
+};
+
+#endif

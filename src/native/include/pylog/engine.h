@@ -1,0 +1,154 @@
+/* The engine: sockets, requests of the fast lane, partitions and their files.
+ *
+ * Two threads meet here. The reactor runs inside pl_engine_run and owns every connection and
+ * the partition table. Everybody else calls the functions below, from any thread: what must
+ * happen on the reactor or on a worker is queued, and its end is told by an event.
+ *
+ * Calls that take a `token` end in exactly one PL_EVENT_DONE with that token, whatever happens;
+ * the others are done on return. Pointers passed in are copied before the call returns.
+ * Codes in `error` are those of Kafka's protocol (0: none).
+ */
+#ifndef PYLOG_ENGINE_H
+#define PYLOG_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pl_engine;
+struct pl_log_config; /* log/log.h */
+
+struct pl_engine_options {
+    int32_t node_id;
+    int32_t worker_threads;
+    int32_t max_connections;
+    int32_t max_frame_bytes;       /* socket.request.max.bytes */
+    int32_t fetch_max_bytes;       /* fetch.max.bytes */
+    int32_t fetch_session_slots;   /* max.incremental.fetch.session.cache.slots */
+    int64_t idle_timeout_ms;       /* connections.max.idle.ms, -1: never */
+    int64_t housekeep_interval_ms; /* log.retention.check.interval.ms */
+};
+
+struct pl_engine *pl_engine_create(const struct pl_engine_options *options);
+/* Only after pl_engine_run has returned, or when it never ran. Closes logs that are open. */
+void pl_engine_destroy(struct pl_engine *engine);
+
+/* Binds and listens at once (connections wait in the backlog until the reactor runs); port 0
+ * takes a free one. Returns 0 or an errno (EADDRINUSE, EACCES, …); *bound_port is the real one. */
+int pl_engine_listen(struct pl_engine *engine, uint8_t listener, const char *host, uint16_t port,
+                     uint16_t *bound_port);
+
+/* The reactor. Returns after pl_engine_stop: 0, or an errno when the reactor itself broke. */
+int pl_engine_run(struct pl_engine *engine);
+/* No new connections and requests; what is in flight is answered within drain_ms; then run
+ * returns. Logs stay open: close them afterwards, then destroy. */
+void pl_engine_stop(struct pl_engine *engine, int64_t drain_ms);
+
+/* ---- events, to one consumer thread ---- */
+
+enum pl_event_kind {
+    PL_EVENT_REQUEST = 1, /* of the control lane: owes one pl_engine_reply */
+    PL_EVENT_DONE,        /* of a call with a token */
+    PL_EVENT_CLOSED,      /* a connection that had sent a control request is gone */
+    PL_EVENT_OFFLINE,     /* a log went offline: handle is its partition's */
+};
+
+struct pl_event {
+    int32_t kind;
+    int16_t api_key, api_version; /* request */
+    int32_t correlation_id;
+    int32_t client_id_length;     /* -1: null */
+    uint8_t listener;
+    uint64_t handle;              /* connection or partition */
+    uint64_t token;
+    int16_t error;                /* done */
+    int64_t value, value2;        /* done: see each call */
+    const char *client_id;
+    const uint8_t *data;          /* request: the body after the header; done: see each call */
+    size_t length;
+    uint64_t received_ns;         /* monotonic, when the frame was whole */
+    char peer[64];                /* request: address of the client, text without the port */
+    void *storage;                /* of data; given back by pl_event_free */
+};
+
+int pl_engine_event_fd(const struct pl_engine *engine); /* readable while events wait */
+/* Up to `room` events; returns how many. The caller frees each. */
+int pl_engine_poll(struct pl_engine *engine, struct pl_event *events, int room);
+void pl_event_free(struct pl_event *event);
+
+/* `bytes` is the reply without its length prefix: header and body. A connection that is gone is
+ * no error. Zero bytes: the connection goes on without an answer. */
+void pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
+                     size_t length);
+void pl_engine_close_connection(struct pl_engine *engine, uint64_t connection);
+
+/* ---- partitions ---- */
+
+struct pl_partition_open {
+    const char *topic;
+    uint8_t topic_id[16];
+    int32_t partition;
+    const char *folder;
+    const struct pl_log_config *config;
+    bool clean_shutdown;
+    int64_t recovery_point;
+    int64_t log_start_offset;
+    int32_t leader_epoch;
+};
+struct pl_partition_opened { /* DONE.data is an array of these */
+    uint64_t handle;
+    int16_t error;
+};
+/* Opens the logs on the workers, then serves them. */
+void pl_engine_open_partitions(struct pl_engine *engine, uint64_t token,
+                               const struct pl_partition_open *partitions, int32_t count);
+/* Stops serving, answers what waits with NOT_LEADER_OR_FOLLOWER (or UNKNOWN_TOPIC_OR_PARTITION
+ * when deleted), closes or deletes the logs. */
+void pl_engine_close_partitions(struct pl_engine *engine, uint64_t token, const uint64_t *handles,
+                                int32_t count, bool delete_files);
+void pl_engine_configure_partition(struct pl_engine *engine, uint64_t handle,
+                                   const struct pl_log_config *config);
+
+struct pl_partition_offsets {
+    int64_t log_start, flushed_end, log_end, high_watermark, last_stable;
+    int64_t size_bytes;
+    int32_t leader_epoch;
+    int32_t segment_count;
+    bool offline;
+};
+int16_t pl_engine_partition_offsets(struct pl_engine *engine, uint64_t handle,
+                                    struct pl_partition_offsets *offsets);
+
+enum pl_append_wait { PL_WAIT_WRITTEN, PL_WAIT_COMMITTED };
+/* Appends whole record batches for a coordinator or a tool. DONE when durable as asked:
+ * value: first offset, value2: end offset. */
+void pl_engine_append(struct pl_engine *engine, uint64_t token, uint64_t handle,
+                      const uint8_t *bytes, size_t length, bool coordinator,
+                      enum pl_append_wait wait);
+/* DONE.data: whole batches from the one that contains `offset` up to the high watermark (or the
+ * log end), empty at the end. value: offset to read next. */
+void pl_engine_read(struct pl_engine *engine, uint64_t token, uint64_t handle, int64_t offset,
+                    uint32_t max_bytes, bool to_log_end);
+/* First record at or after a time (timestamp_ms >= 0), or the one with the highest time (-3).
+ * value: offset, value2: timestamp, both -1 for none; data: int32 leader epoch. */
+void pl_engine_find_time(struct pl_engine *engine, uint64_t token, uint64_t handle,
+                         int64_t timestamp_ms, bool read_committed);
+/* value: the new log start offset. */
+void pl_engine_delete_records(struct pl_engine *engine, uint64_t token, uint64_t handle,
+                              int64_t before_offset);
+int16_t pl_engine_epoch_end(struct pl_engine *engine, uint64_t handle, int32_t epoch,
+                            int32_t *found_epoch, int64_t *end_offset);
+
+/* ---- counters, for metrics ---- */
+struct pl_engine_counters {
+    uint64_t connections_opened, connections_closed, connections_refused;
+    uint64_t frames_refused; /* no Kafka frame, or malformed */
+    uint64_t requests_produce, requests_fetch, requests_control;
+    uint64_t bytes_received, bytes_sent;
+    uint64_t records_appended, batches_appended, bytes_appended, bytes_fetched;
+    uint64_t flushes, flush_errors, write_errors;
+    uint64_t reactor_turns, reactor_busy_ns;
+};
+void pl_engine_read_counters(const struct pl_engine *engine, struct pl_engine_counters *counters);
+
+#endif

@@ -1,0 +1,208 @@
+/* One partition's log: segments of record batches on one disk folder, in Kafka's file format.
+ *
+ * The life of a batch:   append (staged) → write (in the page cache) → flush (on the disk)
+ *   log_end_offset         end of what is staged: the next batch gets this offset
+ *   written_end_offset     end of what a read may see at the most
+ *   flushed_end_offset     end of what survives a power cut
+ * Always log_start <= flushed_end <= written_end <= log_end. None of them goes back, except by
+ * pl_log_truncate.
+ *
+ * Staging exists so that one turn of the reactor costs one pwritev a log, however many
+ * connections appended to it: the staged bytes are NOT copied, the caller keeps them alive and
+ * unchanged until pl_log_write returns.
+ *
+ * Not thread safe: the partition's lock is held around every call, except where "any thread"
+ * is said. A pl_slice, a pl_flush and a pl_segment reference stay valid without the lock.
+ *
+ * Errors: PL_ERR_NO_SPACE leaves the log as it was before the call, later appends may succeed.
+ * PL_ERR_IO on write or flush takes the log offline: every later call but reads of what was
+ * flushed and close answers PL_ERR_OFFLINE.
+ */
+#ifndef PYLOG_LOG_LOG_H
+#define PYLOG_LOG_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+
+struct pl_log;
+struct pl_segment;
+
+enum pl_durability { PL_DURABILITY_FSYNC, PL_DURABILITY_OS };
+enum pl_timestamp_type { PL_TIMESTAMP_CREATE, PL_TIMESTAMP_APPEND };
+
+struct pl_log_config { /* copied in; Kafka's topic settings of the same names */
+    int64_t segment_bytes;
+    int64_t segment_ms;
+    int64_t segment_index_bytes;
+    int64_t index_interval_bytes;
+    int64_t max_message_bytes;
+    int64_t timestamp_before_max_ms; /* message.timestamp.before.max.ms */
+    int64_t timestamp_after_max_ms;
+    int64_t retention_ms;    /* -1: none */
+    int64_t retention_bytes; /* -1: none */
+    int64_t file_delete_delay_ms;
+    int64_t delete_retention_ms;
+    int64_t min_compaction_lag_ms;
+    int64_t max_compaction_lag_ms;
+    int64_t flush_messages; /* INT64_MAX: never by count */
+    int64_t flush_ms;       /* INT64_MAX: never by time */
+    int64_t producer_id_expiration_ms;
+    double min_cleanable_dirty_ratio;
+    enum pl_timestamp_type timestamp_type;
+    enum pl_durability durability;
+    int8_t compression; /* -1: producer; else the attribute bits of the type to store */
+    int8_t compression_level_set;
+    int32_t compression_level;
+    bool delete_policy;
+    bool compact_policy;
+};
+
+struct pl_log_open {
+    const struct pl_fs *fs;
+    const struct pl_clock *clock;
+    const char *folder;      /* DATA_DIR/TOPIC-PARTITION, made when absent */
+    bool clean_shutdown;     /* the marker was found: no scan */
+    int64_t recovery_point;  /* everything below is known to be on disk; 0: scan all */
+    int64_t log_start_offset; /* from the checkpoint; 0 when none */
+};
+
+PL_MUST_CHECK enum pl_err pl_log_open(const struct pl_log_open *open,
+                                      const struct pl_log_config *config, struct pl_log **log);
+/* Writes what is staged, flushes, writes indexes and the producer snapshot. Frees the log
+ * whatever it returns. References to its segments stay valid. */
+PL_MUST_CHECK enum pl_err pl_log_close(struct pl_log *log);
+/* Renames the folder to its -delete name; the files go away by pl_log_housekeep and as
+ * references end. Frees the log. */
+PL_MUST_CHECK enum pl_err pl_log_delete(struct pl_log *log);
+void pl_log_configure(struct pl_log *log, const struct pl_log_config *config);
+const struct pl_log_config *pl_log_config_of(const struct pl_log *log);
+
+struct pl_log_offsets {
+    int64_t log_start, flushed_end, written_end, log_end;
+    int64_t first_unstable; /* of an open transaction, -1: none (the last stable offset's input) */
+    int64_t size_bytes;
+    int32_t segment_count;
+    int32_t latest_epoch; /* -1: none */
+    bool offline;
+};
+void pl_log_offsets(const struct pl_log *log, struct pl_log_offsets *offsets);
+
+/* ---- writing ---- */
+
+enum pl_append_origin {
+    PL_APPEND_CLIENT,      /* offsets are assigned, everything is checked */
+    PL_APPEND_COORDINATOR, /* trusted: offsets are assigned, control batches allowed */
+    PL_APPEND_REPLICA,     /* from the leader: offsets and epochs stay, must continue the log */
+};
+
+struct pl_append {
+    enum pl_append_origin origin;
+    int32_t leader_epoch;
+    int64_t now_ms;
+    /* Transactions of the second protocol (KIP-890): refuse a transactional batch of a producer
+     * with no open transaction here unless the coordinator has verified it. */
+    bool transaction_verified;
+};
+
+struct pl_appended {
+    int64_t first_offset;     /* of this append, or of the original for a duplicate */
+    int64_t end_offset;       /* last offset + 1 */
+    int64_t append_time_ms;   /* log append time, or -1 with create time */
+    bool duplicate;           /* nothing was staged; the original was acknowledged or will be */
+    int32_t bad_record;       /* index of the record refused by PL_ERR_RECORD, else -1 */
+};
+
+/* `bytes` holds one or more whole record batches, v2 (magic 0 and 1 are up-converted by the
+ * caller or refused: PL_ERR_UNSUPPORTED). From a client exactly one. Checks length, magic,
+ * CRC-32C, counts, sizes, times, producer sequence; assigns offsets in place; stages. All or
+ * nothing. */
+PL_MUST_CHECK enum pl_err pl_log_append(struct pl_log *log, const struct pl_append *append,
+                                        uint8_t *bytes, size_t n, struct pl_appended *appended);
+/* Writes what is staged. On an error the staged batches are forgotten (offsets, producer state
+ * and log_end_offset go back to what they were before them). */
+PL_MUST_CHECK enum pl_err pl_log_write(struct pl_log *log);
+
+/* ---- flushing: begin and end under the lock, run on a worker without it ---- */
+struct pl_flush;
+/* NULL in *flush when there is nothing to flush. At most one a log at a time (PL_ERR_BUSY). */
+PL_MUST_CHECK enum pl_err pl_log_flush_begin(struct pl_log *log, struct pl_flush **flush);
+void pl_flush_run(struct pl_flush *flush); /* any thread */
+/* Advances flushed_end_offset, or takes the log offline. Frees the flush. */
+PL_MUST_CHECK enum pl_err pl_log_flush_end(struct pl_log *log, struct pl_flush *flush);
+
+/* ---- reading ---- */
+struct pl_slice { /* whole batches of one segment */
+    struct pl_segment *segment; /* one reference is the caller's, NULL when the slice is empty */
+    int fd;
+    uint64_t position;
+    uint32_t length;
+    int64_t first_offset; /* base offset of its first batch */
+    int64_t end_offset;   /* last offset of its last batch + 1 */
+};
+void pl_segment_retain(struct pl_segment *segment);  /* any thread */
+void pl_segment_release(struct pl_segment *segment); /* any thread; may hand files to be unlinked */
+
+/* Batches from the one that contains `offset`, below `bound` (high watermark or last stable
+ * offset), at most max_bytes; with `at_least_one` the first batch is given whatever its size.
+ * PL_ERR_OUT_OF_RANGE when offset < log_start or offset > log_end. offset == bound or a bound
+ * below it gives an empty slice. */
+PL_MUST_CHECK enum pl_err pl_log_locate(struct pl_log *log, int64_t offset, int64_t bound,
+                                        uint32_t max_bytes, bool at_least_one,
+                                        struct pl_slice *slice);
+
+struct pl_aborted {
+    int64_t producer_id, first_offset;
+};
+/* Aborted transactions that overlap [from, to); *count in: room, out: found (may be more than
+ * the room: call again). */
+PL_MUST_CHECK enum pl_err pl_log_aborted(struct pl_log *log, int64_t from, int64_t to,
+                                         struct pl_aborted *aborted, size_t *count);
+
+struct pl_time_offset {
+    int64_t offset, timestamp_ms; /* -1, -1: none */
+    int32_t leader_epoch;
+};
+/* First record at or after a time, below bound. Reads files: call on a worker or a Python
+ * thread; takes `lock` and `unlock` of the caller around the short parts that need it. */
+struct pl_lock {
+    void *owner;
+    void (*lock)(void *owner);
+    void (*unlock)(void *owner);
+};
+PL_MUST_CHECK enum pl_err pl_log_find_time(struct pl_log *log, const struct pl_lock *lock,
+                                           int64_t timestamp_ms, int64_t bound,
+                                           struct pl_time_offset *found);
+/* The record with the highest timestamp below bound (KIP-734), likewise. */
+PL_MUST_CHECK enum pl_err pl_log_find_max_time(struct pl_log *log, const struct pl_lock *lock,
+                                               int64_t bound, struct pl_time_offset *found);
+
+/* ---- leader epochs (KIP-101, KIP-320) ---- */
+/* The end offset of the largest epoch <= asked, and that epoch; -1, -1 when unknown. */
+void pl_log_epoch_end(const struct pl_log *log, int32_t epoch, int32_t *found, int64_t *end);
+PL_MUST_CHECK enum pl_err pl_log_epoch_begin(struct pl_log *log, int32_t epoch); /* at log_end */
+
+/* ---- forgetting ---- */
+PL_MUST_CHECK enum pl_err pl_log_truncate(struct pl_log *log, int64_t end_offset);
+PL_MUST_CHECK enum pl_err pl_log_truncate_fully(struct pl_log *log, int64_t start_offset);
+/* DeleteRecords: never goes back, at most `bound`. */
+PL_MUST_CHECK enum pl_err pl_log_advance_start(struct pl_log *log, int64_t offset);
+/* Retention by time, size and start offset; rolls by time; expires producers; flush.ms is due.
+ * Cheap when nothing is due. Never removes the active segment nor anything at or above bound. */
+PL_MUST_CHECK enum pl_err pl_log_housekeep(struct pl_log *log, int64_t now_ms, int64_t bound,
+                                           int32_t *segments_removed);
+
+/* ---- producers, for DescribeProducers ---- */
+struct pl_producer_view {
+    int64_t producer_id, last_timestamp_ms, transaction_start; /* -1: no open transaction */
+    int32_t last_sequence, coordinator_epoch;
+    int16_t epoch;
+};
+PL_MUST_CHECK enum pl_err pl_log_producers(const struct pl_log *log,
+                                           struct pl_producer_view *views, size_t *count);
+
+#endif

@@ -1,0 +1,31 @@
+"""What a handler of the control lane is given, besides the decoded request.
+
+Every file ``kNN_name.py`` in this folder defines::
+
+    async def handle(request: NameRequest, context: RequestContext) -> NameResponse | None
+
+It raises only :class:`pylog.protocol.errors.ApiError`; anything else is a bug: it is logged with
+its traceback and closes the connection. ``None`` sends no answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pylog.server.broker import Broker
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request's surroundings."""
+
+    broker: Broker  # the services: config, engine, metadata, groups, transactions, ...
+    api_key: int
+    version: int
+    client_id: str | None
+    client_host: str  # address without port
+    principal: str  # "User:ANONYMOUS" without authentication
+    listener: str  # name of the listener, e.g. "PLAINTEXT"
+    connection: int  # engine handle

@@ -1,0 +1,1 @@
+"""The Python face of the native engine: the only importer of ``pylog._engine``."""
