@@ -26,9 +26,17 @@ struct pl_chain_node {
     void *owner;
 };
 
-struct pl_chain { /* owned by one reply slot */
+struct pl_chain { /* owned by one reply slot; zeroes are an empty chain */
     struct pl_chain_node *first, *last;
     size_t length; /* sum of its nodes */
 };
+
+/* The chain owns the node from here on. A node lives inside its owner (see base/buf.h) and is
+ * not touched after its release. A node of no bytes is released at once. */
+void pl_chain_append(struct pl_chain *chain, struct pl_chain_node *node);
+void pl_chain_join(struct pl_chain *to, struct pl_chain *from); /* leaves `from` empty */
+/* The first n bytes have been sent: releases whole nodes, advances the first that stays. */
+void pl_chain_consume(struct pl_chain *chain, size_t n);
+void pl_chain_drop(struct pl_chain *chain); /* releases all; the chain is empty again */
 
 #endif
