@@ -7,6 +7,8 @@ from typing import cast
 
 import click
 
+from pylog import __version__
+
 # name → help line, so that `pylog --help` imports no command
 COMMANDS = {
     "serve": "Run a broker.",
@@ -37,6 +39,6 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="pylog")
+@click.version_option(__version__, prog_name="pylog")
 def main() -> None:
     """A commit-log broker that speaks Apache Kafka's wire protocol."""
