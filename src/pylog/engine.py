@@ -1,1 +1,523 @@
-"""The Python face of the native engine: the only importer of ``pylog._engine``."""
+"""The Python face of the native engine: the only importer of ``pylog._engine``.
+
+The engine runs on a thread of its own, without the GIL. What it tells (requests of the control
+lane, ends of calls) waits in a queue whose file descriptor the running asyncio loop watches, so
+every callback and every awaited result happens in that loop. Offsets, times and sizes are
+integers; batches are whole record batches in Kafka's format, as bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import itertools
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from pylog._engine import ffi, lib
+
+_log = logging.getLogger(__name__)
+
+_EVENTS_PER_POLL: Final = 256
+_UNKNOWN_SERVER_ERROR: Final = -1
+_FOREVER: Final = 2**63 - 1
+_TIME_OF_LATEST_TIMESTAMP: Final = -3
+
+
+class EngineError(Exception):
+    """A refusal by the engine; ``code`` is an error code of Kafka's protocol."""
+
+    def __init__(self, code: int, action: str) -> None:
+        super().__init__(f"{action}: error code {code}")
+        self.code = code
+
+
+class TimestampType(enum.IntEnum):
+    """Who gives a record its time (``message.timestamp.type``)."""
+
+    CREATE_TIME = 0
+    LOG_APPEND_TIME = 1
+
+
+class Durability(enum.IntEnum):
+    """What an acknowledgement waits for (``log.durability``)."""
+
+    FSYNC = 0
+    OS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Settings that hold for the life of an engine; names and defaults as in Kafka."""
+
+    node_id: int = 1
+    worker_threads: int = 2
+    max_connections: int = 100_000
+    max_frame_bytes: int = 100 * 1024 * 1024
+    fetch_max_bytes: int = 55 * 1024 * 1024
+    fetch_session_slots: int = 1000
+    idle_timeout_ms: int = 600_000
+    housekeep_interval_ms: int = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """Settings of one partition's log: Kafka's topic settings of the same names.
+
+    -1 stands for "no bound" in ``retention_*``; ``compression`` is -1 for ``producer``, else the
+    compression bits of the batch attributes.
+    """
+
+    segment_bytes: int = 1 << 30
+    segment_ms: int = 7 * 86_400_000
+    segment_index_bytes: int = 10 * 1024 * 1024
+    index_interval_bytes: int = 4096
+    max_message_bytes: int = 1_048_588
+    timestamp_before_max_ms: int = _FOREVER
+    timestamp_after_max_ms: int = 3_600_000
+    retention_ms: int = 7 * 86_400_000
+    retention_bytes: int = -1
+    file_delete_delay_ms: int = 60_000
+    delete_retention_ms: int = 86_400_000
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = _FOREVER
+    flush_messages: int = _FOREVER
+    flush_ms: int = _FOREVER
+    producer_id_expiration_ms: int = 86_400_000
+    min_cleanable_dirty_ratio: float = 0.5
+    timestamp_type: TimestampType = TimestampType.CREATE_TIME
+    durability: Durability = Durability.FSYNC
+    compression: int = -1
+    compression_level_set: bool = False
+    compression_level: int = 0
+    delete_policy: bool = True
+    compact_policy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSpec:
+    """A partition to open: where its log is and what the checkpoints say about it."""
+
+    topic: str
+    partition: int
+    topic_id: bytes  # 16
+    folder: str
+    config: LogConfig = field(default_factory=LogConfig)
+    clean_shutdown: bool = False
+    recovery_point: int = 0
+    log_start_offset: int = 0
+    leader_epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionOffsets:
+    """Where a partition stands. ``offline``: a write or flush of its log has failed."""
+
+    log_start: int
+    flushed_end: int
+    log_end: int
+    high_watermark: int
+    last_stable: int
+    size_bytes: int
+    leader_epoch: int
+    segment_count: int
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """Offsets that an append was given: the first, and the one after the last."""
+
+    first_offset: int
+    end_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """Whole batches from the one that holds the offset asked for; empty at the end."""
+
+    data: bytes
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOffset:
+    """A record found by its time."""
+
+    offset: int
+    timestamp_ms: int
+    leader_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCounters:
+    """What the engine has counted since it was created."""
+
+    connections_opened: int
+    connections_closed: int
+    connections_refused: int
+    frames_refused: int
+    requests_produce: int
+    requests_fetch: int
+    requests_control: int
+    bytes_received: int
+    bytes_sent: int
+    records_appended: int
+    batches_appended: int
+    bytes_appended: int
+    bytes_fetched: int
+    flushes: int
+    flush_errors: int
+    write_errors: int
+    reactor_turns: int
+    reactor_busy_ns: int
+
+
+@dataclass(slots=True)
+class Request:
+    """A request of the control lane; its connection waits for one :meth:`Engine.reply`."""
+
+    api_key: int
+    api_version: int
+    correlation_id: int
+    client_id: str | None
+    listener: int
+    connection: int  # handle
+    body: bytes  # after the request header
+    peer: str  # address without the port
+    received_ns: int  # monotonic
+
+
+def _text_or_none(pointer: Any, length: int) -> str | None:
+    if length < 0:
+        return None
+    return bytes(ffi.buffer(pointer, length)).decode("utf-8", "replace")
+
+
+def _request_of(event: Any) -> Request:
+    return Request(
+        event.api_key,
+        event.api_version,
+        event.correlation_id,
+        _text_or_none(event.client_id, event.client_id_length),
+        event.listener,
+        event.handle,
+        bytes(ffi.buffer(event.data, event.length)) if event.length else b"",
+        ffi.string(event.peer).decode("ascii"),
+        event.received_ns,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """The end of a call with a token, copied out of its event."""
+
+    error: int
+    value: int
+    value2: int
+    data: bytes
+
+
+def _mirror(source: Any, target: Any) -> None:
+    """Copy a dataclass into the C struct whose fields have the same names."""
+    for item in fields(source):
+        setattr(target, item.name, getattr(source, item.name))
+
+
+def _values_of(kind: Any, struct: Any) -> list[Any]:
+    return [getattr(struct, item.name) for item in fields(kind)]
+
+
+class Partition:
+    """An open partition. Failures of the awaited calls are :class:`EngineError`."""
+
+    __slots__ = ("_engine", "handle", "partition", "topic", "topic_id")
+
+    def __init__(self, engine: Engine, spec: PartitionSpec, handle: int) -> None:
+        self._engine = engine
+        self.topic = spec.topic
+        self.partition = spec.partition
+        self.topic_id = spec.topic_id
+        self.handle = handle
+
+    def __repr__(self) -> str:
+        return f"<Partition {self.topic}-{self.partition}>"
+
+    def offsets(self) -> PartitionOffsets:
+        """Offsets of this moment; does not wait for the reactor."""
+        native = self._engine._pointer()
+        out = ffi.new("struct pl_partition_offsets *")
+        code = lib.pl_engine_partition_offsets(native, self.handle, out)
+        self._check(code, "read the offsets of")
+        return PartitionOffsets(*_values_of(PartitionOffsets, out))
+
+    def configure(self, config: LogConfig) -> None:
+        """Replace the settings of the log; holds for what is appended afterwards."""
+        native = self._engine._pointer()
+        settings = ffi.new("struct pl_log_config *")
+        _mirror(config, settings)
+        lib.pl_engine_configure_partition(native, self.handle, settings)
+
+    async def append(
+        self, batch: bytes, *, coordinator: bool = True, committed: bool = True
+    ) -> AppendResult:
+        """Append one record batch (several, from a coordinator); offsets are assigned.
+
+        Returns when the batch is below the high watermark, or with ``committed=False`` when it
+        is in the log of this broker.
+        """
+        wait = lib.PL_WAIT_COMMITTED if committed else lib.PL_WAIT_WRITTEN
+        done = await self._call(
+            lib.pl_engine_append, self.handle, batch, len(batch), coordinator, wait
+        )
+        self._check(done.error, "append to")
+        return AppendResult(done.value, done.value2)
+
+    async def read(self, offset: int, max_bytes: int, *, to_log_end: bool = False) -> ReadResult:
+        """Batches from ``offset`` up to the high watermark, or to the end of the log.
+
+        The first batch is returned whole whatever its size.
+        """
+        done = await self._call(lib.pl_engine_read, self.handle, offset, max_bytes, to_log_end)
+        self._check(done.error, "read from")
+        return ReadResult(done.data, done.value)
+
+    async def find_time(
+        self, timestamp_ms: int, *, read_committed: bool = False
+    ) -> TimeOffset | None:
+        """The first record at or after a time; -3 asks for the one with the highest (KIP-734)."""
+        if timestamp_ms < 0 and timestamp_ms != _TIME_OF_LATEST_TIMESTAMP:
+            raise ValueError(f"no time to look up: {timestamp_ms}")
+        done = await self._call(
+            lib.pl_engine_find_time, self.handle, timestamp_ms, read_committed
+        )
+        self._check(done.error, "find a time in")
+        if done.value < 0:
+            return None
+        leader_epoch = int.from_bytes(done.data, "little", signed=True)
+        return TimeOffset(done.value, done.value2, leader_epoch)
+
+    async def delete_records(self, before_offset: int) -> int:
+        """Forget what lies before an offset; returns the new start of the log."""
+        done = await self._call(lib.pl_engine_delete_records, self.handle, before_offset)
+        self._check(done.error, "delete records of")
+        return done.value
+
+    def epoch_end(self, epoch: int) -> tuple[int, int]:
+        """The largest leader epoch <= ``epoch`` and its end offset; (-1, -1) when unknown."""
+        native = self._engine._pointer()
+        found, end = ffi.new("int32_t *"), ffi.new("int64_t *")
+        code = lib.pl_engine_epoch_end(native, self.handle, epoch, found, end)
+        self._check(code, "look up an epoch of")
+        return found[0], end[0]
+
+    def _call(self, function: Any, *arguments: Any) -> asyncio.Future[_Done]:
+        return self._engine._call(function, *arguments)
+
+    def _check(self, code: int, action: str) -> None:
+        if code:
+            raise EngineError(code, f"{action} {self.topic}-{self.partition}")
+
+
+def _ignore(_: Any) -> None:
+    """What happens to events that nobody asked for."""
+
+
+class Engine:
+    """Sockets, fast lane and logs of one broker.
+
+    The reactor thread begins with the first awaited call or :meth:`start`, in the running loop;
+    all later calls are made from the thread of that loop. Connections are served between
+    :meth:`start` and :meth:`stop`; partitions can be used before and after.
+    """
+
+    def __init__(self, options: EngineOptions) -> None:
+        settings = ffi.new("struct pl_engine_options *")
+        _mirror(options, settings)
+        self._native: Any = lib.pl_engine_create(settings)
+        if self._native == ffi.NULL:
+            raise MemoryError("the engine could not be created")
+        self._events = ffi.new("struct pl_event[]", _EVENTS_PER_POLL)
+        self._tokens = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[_Done]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._on_request: Callable[[Request], None] = _ignore
+        self._on_closed: Callable[[int], None] = _ignore
+        self._on_offline: Callable[[int], None] = _ignore
+
+    def listen(self, listener: int, host: str, port: int) -> int:
+        """Bind a listener; returns its port. Clients wait until :meth:`start`. OSError."""
+        bound = ffi.new("uint16_t *")
+        native = self._pointer()
+        number = lib.pl_engine_listen(native, listener, host.encode(), port, bound)
+        if number:
+            raise OSError(number, os.strerror(number), f"{host}:{port}")
+        return int(bound[0])
+
+    def start(
+        self,
+        on_request: Callable[[Request], None],
+        on_closed: Callable[[int], None] | None = None,
+        on_offline: Callable[[int], None] | None = None,
+    ) -> None:
+        """Serve. ``on_closed`` is told the connections that had sent a control request,
+        ``on_offline`` the handle of a partition whose log has failed."""
+        self._on_request = on_request
+        self._on_closed = on_closed or _ignore
+        self._on_offline = on_offline or _ignore
+        self._attach()
+        lib.pl_engine_serve(self._pointer())
+
+    async def stop(self, drain_ms: int = 5000) -> None:
+        """End serving: no new requests, those in flight are answered within ``drain_ms``."""
+        await self._call(lib.pl_engine_drain, drain_ms)
+
+    def close(self) -> None:
+        """End the reactor, close the logs that are open and free everything. Idempotent."""
+        if self._native is None:
+            return
+        native, self._native = self._native, None
+        lib.pl_engine_stop(native)
+        if self._thread is not None:
+            self._thread.join()
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(lib.pl_engine_event_fd(native))
+        self._fail_waiting("the engine is closed")
+        lib.pl_engine_destroy(native)
+
+    def reply(self, connection: int, payload: bytes) -> None:
+        """Answer a request: header and body without the length. b"" sends no answer."""
+        lib.pl_engine_reply(self._pointer(), connection, payload, len(payload))
+
+    def close_connection(self, connection: int) -> None:
+        """Close a connection; no error when it is gone."""
+        lib.pl_engine_close_connection(self._pointer(), connection)
+
+    async def open_partitions(
+        self, specs: Sequence[PartitionSpec]
+    ) -> list[Partition | EngineError]:
+        """Open logs (made when absent) and serve them; one result a spec, in order."""
+        if not specs:
+            return []
+        array, keep = _partition_array(specs)
+        done = await self._call(lib.pl_engine_open_partitions, array, len(specs))
+        del keep
+        if done.error:
+            raise EngineError(done.error, "open partitions")
+        opened = ffi.from_buffer("struct pl_partition_opened[]", done.data)
+        return [
+            EngineError(item.error, f"open {spec.topic}-{spec.partition}")
+            if item.error
+            else Partition(self, spec, item.handle)
+            for spec, item in zip(specs, opened, strict=True)
+        ]
+
+    async def close_partitions(self, partitions: Sequence[Partition], *, delete: bool) -> None:
+        """Stop serving partitions and flush and close their logs, or delete them."""
+        if not partitions:
+            return
+        handles = ffi.new("uint64_t[]", [partition.handle for partition in partitions])
+        done = await self._call(
+            lib.pl_engine_close_partitions, handles, len(partitions), delete
+        )
+        if done.error:
+            raise EngineError(done.error, "close partitions")
+
+    def counters(self) -> EngineCounters:
+        """A snapshot for metrics."""
+        out = ffi.new("struct pl_engine_counters *")
+        lib.pl_engine_read_counters(self._pointer(), out)
+        return EngineCounters(*_values_of(EngineCounters, out))
+
+    def _pointer(self) -> Any:
+        if self._native is None:
+            raise RuntimeError("the engine is closed")
+        return self._native
+
+    def _attach(self) -> asyncio.AbstractEventLoop:
+        """Bind to the running loop and begin the reactor thread, once."""
+        if self._loop is not None:
+            return self._loop
+        native = self._pointer()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(lib.pl_engine_event_fd(native), self._on_readable)
+        self._thread = threading.Thread(target=self._run, name="pylog-reactor", daemon=True)
+        self._thread.start()
+        return self._loop
+
+    def _run(self) -> None:
+        number = lib.pl_engine_run(self._pointer())
+        if number and self._loop is not None:
+            reason = f"the reactor has failed: {os.strerror(number)}"
+            _log.critical(reason)
+            self._loop.call_soon_threadsafe(self._fail_waiting, reason)
+
+    def _fail_waiting(self, reason: str) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(EngineError(_UNKNOWN_SERVER_ERROR, reason))
+
+    def _call(self, function: Any, *arguments: Any) -> asyncio.Future[_Done]:
+        """Make a call that ends in a DONE event; the future ends with it."""
+        native = self._pointer()
+        future: asyncio.Future[_Done] = self._attach().create_future()
+        token = next(self._tokens)
+        self._waiting[token] = future
+        function(native, token, *arguments)
+        return future
+
+    def _on_readable(self) -> None:
+        count = lib.pl_engine_poll(self._native, self._events, _EVENTS_PER_POLL)
+        for index in range(count):
+            event = self._events[index]
+            try:
+                self._dispatch(event)
+            except Exception:
+                _log.exception("an event of the engine was not handled")
+                if event.kind == lib.PL_EVENT_REQUEST and self._native is not None:
+                    self.close_connection(event.handle)
+            finally:
+                lib.pl_event_free(ffi.addressof(event))
+
+    def _dispatch(self, event: Any) -> None:
+        kind = event.kind
+        if kind == lib.PL_EVENT_REQUEST:
+            self._on_request(_request_of(event))
+        elif kind == lib.PL_EVENT_DONE:
+            self._finish(event)
+        elif kind == lib.PL_EVENT_CLOSED:
+            self._on_closed(event.handle)
+        elif kind == lib.PL_EVENT_OFFLINE:
+            self._on_offline(event.handle)
+
+    def _finish(self, event: Any) -> None:
+        future = self._waiting.pop(event.token, None)
+        if future is None or future.done():
+            return  # the caller was cancelled
+        data = bytes(ffi.buffer(event.data, event.length)) if event.length else b""
+        future.set_result(_Done(event.error, event.value, event.value2, data))
+
+
+def _partition_array(specs: Sequence[PartitionSpec]) -> tuple[Any, list[Any]]:
+    """The C array of specs, and what must stay alive as long as it is used."""
+    array = ffi.new("struct pl_partition_open[]", len(specs))
+    keep: list[Any] = []
+    for item, spec in zip(array, specs, strict=True):
+        item.topic = topic = ffi.new("char[]", spec.topic.encode())
+        item.folder = folder = ffi.new("char[]", os.fsencode(spec.folder))
+        item.config = config = ffi.new("struct pl_log_config *")
+        _mirror(spec.config, config)
+        ffi.memmove(item.topic_id, spec.topic_id, 16)
+        item.partition = spec.partition
+        item.clean_shutdown = spec.clean_shutdown
+        item.recovery_point = spec.recovery_point
+        item.log_start_offset = spec.log_start_offset
+        item.leader_epoch = spec.leader_epoch
+        keep += [topic, folder, config]
+    return array, keep

@@ -30,7 +30,8 @@ struct pl_engine_options {
 };
 
 struct pl_engine *pl_engine_create(const struct pl_engine_options *options);
-/* Only after pl_engine_run has returned, or when it never ran. Closes logs that are open. */
+/* Only after pl_engine_run has returned, or when it never ran. Closes logs that are open; a DONE
+ * that was still owed is dropped. */
 void pl_engine_destroy(struct pl_engine *engine);
 
 /* Binds and listens at once (connections wait in the backlog until the reactor runs); port 0
@@ -38,11 +39,16 @@ void pl_engine_destroy(struct pl_engine *engine);
 int pl_engine_listen(struct pl_engine *engine, uint8_t listener, const char *host, uint16_t port,
                      uint16_t *bound_port);
 
-/* The reactor. Returns after pl_engine_stop: 0, or an errno when the reactor itself broke. */
+/* The reactor: calls with a token and the control of partitions work as soon as it runs, but
+ * no connection is accepted before pl_engine_serve. Returns after pl_engine_stop: 0, or an errno
+ * when the reactor itself broke. */
 int pl_engine_run(struct pl_engine *engine);
-/* No new connections and requests; what is in flight is answered within drain_ms; then run
- * returns. Logs stay open: close them afterwards, then destroy. */
-void pl_engine_stop(struct pl_engine *engine, int64_t drain_ms);
+void pl_engine_serve(struct pl_engine *engine);
+/* Ends serving, not the reactor: closes the listeners, reads no more requests, answers what is in
+ * flight within drain_ms, closes the connections, then DONE. Partitions can still be used. */
+void pl_engine_drain(struct pl_engine *engine, uint64_t token, int64_t drain_ms);
+/* Makes pl_engine_run return, without a drain. */
+void pl_engine_stop(struct pl_engine *engine);
 
 /* ---- events, to one consumer thread ---- */
 
