@@ -13,6 +13,7 @@ import enum
 import itertools
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
@@ -298,7 +299,7 @@ class Partition:
         self._check(done.error, "find a time in")
         if done.value < 0:
             return None
-        leader_epoch = int.from_bytes(done.data, "little", signed=True)
+        leader_epoch = int.from_bytes(done.data, sys.byteorder, signed=True)
         return TimeOffset(done.value, done.value2, leader_epoch)
 
     async def delete_records(self, before_offset: int) -> int:

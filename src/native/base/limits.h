@@ -16,6 +16,7 @@ enum {
     PL_MAX_EVENTS_PER_STEP = 512, /* of one epoll_wait */
     PL_MAX_IOV = 1024,            /* IOV_MAX of Linux */
     PL_MAX_FETCH_SESSIONS = 1000, /* max.incremental.fetch.session.cache.slots */
+    PL_MAX_POOLED_BYTES = 64 * 1024 * 1024, /* unused buffers that a pool keeps warm */
     PL_PRODUCER_BATCHES_KEPT = 5, /* per producer id, for duplicates (Kafka's number) */
 };
 

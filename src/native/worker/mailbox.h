@@ -35,6 +35,7 @@ struct pl_mail *pl_mailbox_take(struct pl_mailbox *mailbox);
 int pl_mailbox_deliver(struct pl_mailbox *mailbox);
 /* Before sleeping on fd. False: mail waits, do not sleep. */
 PL_MUST_CHECK bool pl_mailbox_arm(struct pl_mailbox *mailbox);
-void pl_mailbox_disarm(struct pl_mailbox *mailbox); /* after the sleep: empties fd */
+/* After the sleep; `rung`: fd was found readable, and is emptied. */
+void pl_mailbox_disarm(struct pl_mailbox *mailbox, bool rung);
 
 #endif
