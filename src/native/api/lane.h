@@ -34,6 +34,10 @@ struct pl_request { /* a frame, header parsed; the bytes stay valid and writable
  * answers those. */
 enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version);
 
+/* Whether tagged fields end the request header (header version 2, KIP-482). Known for all keys
+ * and also for versions above the served range; false for a key that nobody serves. */
+bool pl_lane_header_is_flexible(int16_t api_key, int16_t api_version);
+
 /* Answers now or parks the reply. An error means that the bytes are no request of this version:
  * the connection is closed and counted. */
 PL_MUST_CHECK enum pl_err pl_lane_handle(struct pl_broker *broker, const struct pl_request *request,

@@ -2,8 +2,10 @@
  *
  * net/reply_ring.c embeds this in the slots of a connection; api/ and broker/ know only this.
  * Exactly one of two things happens to an open reply:
- *   complete(reply, chain)  by its waiter; takes the chain; an empty chain sends nothing
- *                           (acks 0). The reply must not be touched afterwards.
+ *   complete(reply, chain)  by its waiter; takes the chain, which is the whole frame: length
+ *                           prefix, response header, body; an empty chain sends nothing
+ *                           (acks 0). The reply must not be touched afterwards. Nothing is sent
+ *                           before the end of the turn, so this is never re-entrant.
  *   cancel(waiter)          by the connection, when it goes away first; the waiter lets go of
  *                           the reply and frees itself.
  * Reactor thread only.
