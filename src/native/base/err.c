@@ -1,6 +1,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 static const char *const texts[PL_ERR_COUNT] = {
     [PL_OK] = "no error",
