@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 TIMEOUT_S = 30.0
 GZIP_MAGIC = b"\x1f\x8b"
+PIPE_WIDTH = 250
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -141,15 +142,16 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    if title:
+        click.secho(title, bold=True)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         numeric = column.startswith("#")
         table.add_column(column.lstrip("#"), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(format_cell(cell) for cell in row))
-    console = Console()
     # A pipe has no width: tables for `grep` and `awk` are never folded.
-    console.print(table, width=None if console.is_terminal else 240, highlight=False, markup=False)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def format_cell(cell: object) -> str:
@@ -170,7 +172,7 @@ def open_input(path: str) -> Iterator[IO[bytes]]:
         else:
             raw = stack.enter_context(Path(path).open("rb"))
         packed = raw.peek(2)[:2] == GZIP_MAGIC
-        yield stack.enter_context(gzip.open(raw)) if packed else raw
+        yield cast(IO[bytes], stack.enter_context(gzip.open(raw))) if packed else raw
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 import click
 from confluent_kafka import (
@@ -156,18 +156,22 @@ def _document(message: Message) -> dict[str, Any]:
         "partition": message.partition(),
         "offset": message.offset(),
         "timestamp_ms": None if kind == TIMESTAMP_NOT_AVAILABLE else time_ms,
-        "headers": [[name, _text(value)] for name, value in message.headers() or []],
+        "headers": [[name, _text(value)] for name, value in _headers(message)],
     }
     for name, data in (("key", message.key()), ("value", message.value())):
         try:
-            document[name] = None if data is None else data.decode()
+            document[name] = _text(data, errors="strict")
         except UnicodeDecodeError:
-            document[f"{name}_base64"] = base64.b64encode(data).decode()
+            document[f"{name}_base64"] = base64.b64encode(cast(bytes, data)).decode()
     return document
 
 
-def _text(value: str | bytes | None) -> str | None:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+def _headers(message: Message) -> list[tuple[str, str | bytes | None]]:
+    return cast(list[tuple[str, str | bytes | None]], message.headers() or [])
+
+
+def _text(value: str | bytes | None, errors: str = "replace") -> str | None:
+    return value.decode(errors=errors) if isinstance(value, bytes) else value
 
 
 class _Reader:
@@ -180,8 +184,8 @@ class _Reader:
         self._count = count
         self._exit_at_end = exit_at_end
         self._writer = writer
-        self._expected: set[tuple[str, int]] = set()
-        self._at_end: set[tuple[str, int]] = set()
+        self._expected: set[tuple[str | None, int | None]] = set()
+        self._at_end: set[tuple[str | None, int | None]] = set()
         self.read = 0
 
     def expect(self, partitions: list[TopicPartition]) -> None:
@@ -189,9 +193,7 @@ class _Reader:
 
     def run(self) -> None:
         while not self._done():
-            room = (
-                POLL_RECORDS if self._count is None else min(POLL_RECORDS, self._count - self.read)
-            )
+            left = POLL_RECORDS if self._count is None else self._count - self.read
             for message in self._consumer.consume(min(POLL_RECORDS, left), timeout=POLL_S):
                 self._take(message)
             self._writer.flush()

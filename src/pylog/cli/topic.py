@@ -125,8 +125,12 @@ def _offsets(
 def _changed_configs(admin: AdminClient, name: str) -> dict[str, str | None]:
     resource = ConfigResource(ConfigResource.Type.TOPIC, name)
     entries: dict[str, ConfigEntry] = _client.wait_all(admin.describe_configs([resource]))[resource]
-    changed = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
-    return {entry.name: entry.value for entry in entries.values() if entry.source == changed}
+    changed = ConfigSource.DYNAMIC_TOPIC_CONFIG
+    return {
+        entry.name: entry.value
+        for entry in entries.values()
+        if ConfigSource(entry.source) is changed
+    }
 
 
 def _print_topic(document: dict[str, object]) -> None:

@@ -1,0 +1,1 @@
+"""What ``pylog demo`` shows: two real streams through one broker, read by two consumer groups."""
