@@ -146,9 +146,9 @@ def _default(field: Field) -> str:
     """As written in the table: an empty tuple stands for an empty list or a default struct."""
     if field.default is not None and (field.is_array or field.is_struct):
         return "()"
-    if field.type == "string" and field.default is not None:
-        return f'"{field.default!s}"'
-    if field.type == "bytes" and field.default is not None:
+    if isinstance(field.default, str):
+        return f'"{field.default}"'
+    if field.default == b"":
         return 'b""'
     return "ZERO_UUID" if field.type == "uuid" else repr(field.default)
 

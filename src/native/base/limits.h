@@ -10,6 +10,7 @@ enum {
     PL_MAX_RECORDS_PER_BATCH = 10 * 1000 * 1000,
     PL_MAX_BATCH_BYTES = 1 << 30,
     PL_MAX_TAGGED_FIELDS = 1024,
+    PL_MAX_MESSAGE_ELEMENTS = 1 << 20, /* of all arrays of one control request */
     PL_MAX_HEADERS_PER_RECORD = 1 << 20,
     PL_MAX_PARTITIONS_PER_REQUEST = 200 * 1000,
     PL_MAX_REPLY_SLOTS = 1024,    /* requests in flight of one connection; then it is not read */

@@ -1,0 +1,21 @@
+# The extension modules of the package pylog: Cython where a PyObject is touched, Limited API.
+
+find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module
+  Development.SABIModule)
+
+# pylog_cython_module(<name> <source.pyx>): the module pylog.<name>.
+function(pylog_cython_module name source)
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/${name}.c)
+  add_custom_command(
+    OUTPUT ${generated}
+    COMMAND Python::Interpreter -m cython -3 --module-name pylog.${name}
+      ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${generated}
+    DEPENDS ${source}
+    VERBATIM)
+  python_add_library(${name} MODULE WITH_SOABI USE_SABI 3.11 ${generated})
+  target_compile_definitions(${name} PRIVATE CYTHON_LIMITED_API=1)
+  target_link_libraries(${name} PRIVATE pylog_codec)
+  install(TARGETS ${name} LIBRARY DESTINATION pylog)
+endfunction()
+
+pylog_cython_module(_wire src/native/bind/wire.pyx)
