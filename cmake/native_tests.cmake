@@ -1,0 +1,31 @@
+# C tests: every src/native/test/test_*.c is a program that ctest runs. Every fuzz_*.c is a
+# libFuzzer target when the compiler has libFuzzer: run it by hand with -max_total_time=60, or
+# let ctest run each for a short while.
+set(PYLOG_FUZZ_SECONDS 3 CACHE STRING "How long ctest runs each fuzz target")
+
+file(GLOB TEST_SOURCES CONFIGURE_DEPENDS src/native/test/test_*.c)
+foreach(source IN LISTS TEST_SOURCES)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_compile_options(${name} PRIVATE ${PYLOG_WARNINGS} -UNDEBUG)
+  target_link_libraries(${name} PRIVATE pylog_engine m)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+endforeach()
+
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+  file(GLOB FUZZ_SOURCES CONFIGURE_DEPENDS src/native/test/fuzz_*.c)
+  # The code under test is instrumented for coverage too.
+  foreach(library IN ITEMS pylog_codec pylog_engine)
+    target_compile_options(${library} PRIVATE -fsanitize=fuzzer-no-link)
+  endforeach()
+  foreach(source IN LISTS FUZZ_SOURCES)
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_compile_options(${name} PRIVATE ${PYLOG_WARNINGS} -UNDEBUG -fsanitize=fuzzer-no-link)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(${name} PRIVATE pylog_engine m)
+    add_test(NAME ${name} COMMAND ${name} -max_total_time=${PYLOG_FUZZ_SECONDS})
+    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+  endforeach()
+endif()
