@@ -62,35 +62,68 @@ struct pl_log_config { /* copied in; Kafka's topic settings of the same names */
     bool compact_policy;
 };
 
+/* Removing large files takes long: it is handed to whoever owns a worker. `submit` may be called
+ * by any thread and never fails; somebody then calls collect(garbage) once, on a thread that may
+ * wait. `next` belongs to the one that holds it until then. */
+struct pl_garbage {
+    struct pl_garbage *next;
+    void (*collect)(struct pl_garbage *garbage);
+    void *owner;
+};
+struct pl_disposal {
+    void *owner;
+    void (*submit)(void *owner, struct pl_garbage *garbage);
+};
+
+struct pl_log_recovered { /* what opening had to repair; zero after a clean shutdown */
+    int64_t bytes_scanned;
+    int64_t bytes_cut;         /* torn or corrupt, from the first bad batch to the end of the log */
+    int64_t first_cut_offset;  /* log end offset that is left; -1: nothing was cut */
+    int32_t segments_scanned;
+    int32_t segments_removed;  /* behind a cut */
+    int32_t indexes_rebuilt;
+    bool cut_below_recovery_point; /* flushed batches are lost: the disk has changed them */
+};
+
 struct pl_log_open {
-    const struct pl_fs *fs;
+    const struct pl_fs *fs;  /* fs, clock and disposal outlive the log and its segments */
     const struct pl_clock *clock;
+    const struct pl_disposal *disposal; /* NULL: files are removed at once by the caller's thread */
     const char *folder;      /* DATA_DIR/TOPIC-PARTITION, made when absent */
     bool clean_shutdown;     /* the marker was found: no scan */
     int64_t recovery_point;  /* everything below is known to be on disk; 0: scan all */
     int64_t log_start_offset; /* from the checkpoint; 0 when none */
+    struct pl_log_recovered *recovered; /* set when not NULL */
 };
 
 PL_MUST_CHECK enum pl_err pl_log_open(const struct pl_log_open *open,
                                       const struct pl_log_config *config, struct pl_log **log);
 /* Writes what is staged, flushes, writes indexes and the producer snapshot. Frees the log
- * whatever it returns. References to its segments stay valid. */
+ * whatever it returns: only PL_OK lets the next open count on a clean shutdown (an offline log
+ * answers PL_ERR_OFFLINE). References to its segments stay valid. No flush may be under way. */
 PL_MUST_CHECK enum pl_err pl_log_close(struct pl_log *log);
-/* Renames the folder to its -delete name; the files go away by pl_log_housekeep and as
- * references end. Frees the log. */
+/* Renames the folder to its -delete name (DATA_DIR/TOPIC-PARTITION.UNIQUE-delete) and hands that
+ * to the disposal; slices that are being sent stay valid. Frees the log whatever it returns. No
+ * flush may be under way. */
 PL_MUST_CHECK enum pl_err pl_log_delete(struct pl_log *log);
+/* Removes a folder and the files in it: a -delete folder that a crash left behind. */
+PL_MUST_CHECK enum pl_err pl_log_remove_folder(const struct pl_fs *fs, const char *folder);
 void pl_log_configure(struct pl_log *log, const struct pl_log_config *config);
 const struct pl_log_config *pl_log_config_of(const struct pl_log *log);
 
 struct pl_log_offsets {
     int64_t log_start, flushed_end, written_end, log_end;
-    int64_t first_unstable; /* of an open transaction, -1: none (the last stable offset's input) */
+    int64_t first_unstable; /* of the oldest transaction that is open, or whose marker was not
+                               below the high watermark at the last pl_log_last_stable; -1: none */
     int64_t size_bytes;
     int32_t segment_count;
     int32_t latest_epoch; /* -1: none */
     bool offline;
 };
 void pl_log_offsets(const struct pl_log *log, struct pl_log_offsets *offsets);
+/* Last stable offset: the high watermark, or the first offset of the oldest transaction whose end
+ * is not below it. Never goes back while the high watermark does not. */
+int64_t pl_log_last_stable(struct pl_log *log, int64_t high_watermark);
 
 /* ---- writing ---- */
 
@@ -129,6 +162,9 @@ PL_MUST_CHECK enum pl_err pl_log_write(struct pl_log *log);
 
 /* ---- flushing: begin and end under the lock, run on a worker without it ---- */
 struct pl_flush;
+/* Whether somebody should begin one now: with fsync whenever something is written and not
+ * flushed; with os by flush.messages, flush.ms and after a roll. */
+bool pl_log_flush_due(const struct pl_log *log, int64_t now_ms);
 /* NULL in *flush when there is nothing to flush. At most one a log at a time (PL_ERR_BUSY). */
 PL_MUST_CHECK enum pl_err pl_log_flush_begin(struct pl_log *log, struct pl_flush **flush);
 void pl_flush_run(struct pl_flush *flush); /* any thread */
@@ -141,8 +177,9 @@ struct pl_slice { /* whole batches of one segment */
     int fd;
     uint64_t position;
     uint32_t length;
-    int64_t first_offset; /* base offset of its first batch */
-    int64_t end_offset;   /* last offset of its last batch + 1 */
+    int64_t first_offset; /* base offset of its first batch, or of a gap that compaction left
+                             in front of it */
+    int64_t end_offset;   /* where to read on: nothing lies between its last batch and this */
 };
 void pl_segment_retain(struct pl_segment *segment);  /* any thread */
 void pl_segment_release(struct pl_segment *segment); /* any thread; may hand files to be unlinked */
@@ -150,7 +187,7 @@ void pl_segment_release(struct pl_segment *segment); /* any thread; may hand fil
 /* Batches from the one that contains `offset`, below `bound` (high watermark or last stable
  * offset), at most max_bytes; with `at_least_one` the first batch is given whatever its size.
  * PL_ERR_OUT_OF_RANGE when offset < log_start or offset > log_end. offset == bound or a bound
- * below it gives an empty slice. */
+ * below it gives an empty slice, as do staged batches. At the tail nothing is read from files. */
 PL_MUST_CHECK enum pl_err pl_log_locate(struct pl_log *log, int64_t offset, int64_t bound,
                                         uint32_t max_bytes, bool at_least_one,
                                         struct pl_slice *slice);
@@ -187,12 +224,19 @@ void pl_log_epoch_end(const struct pl_log *log, int32_t epoch, int32_t *found, i
 PL_MUST_CHECK enum pl_err pl_log_epoch_begin(struct pl_log *log, int32_t epoch); /* at log_end */
 
 /* ---- forgetting ---- */
+/* For followers. Batches that reach beyond end_offset go; nothing may be staged (PL_ERR_BUSY).
+ * Waits for the disk. Checkpoints of the recovery point above the new end must be rewritten
+ * before the next append. */
 PL_MUST_CHECK enum pl_err pl_log_truncate(struct pl_log *log, int64_t end_offset);
+/* Empties the log; it goes on at start_offset. */
 PL_MUST_CHECK enum pl_err pl_log_truncate_fully(struct pl_log *log, int64_t start_offset);
-/* DeleteRecords: never goes back, at most `bound`. */
+/* DeleteRecords: never goes back; PL_ERR_OUT_OF_RANGE above written_end. Files go by
+ * pl_log_housekeep. The caller keeps the offset in its checkpoint. */
 PL_MUST_CHECK enum pl_err pl_log_advance_start(struct pl_log *log, int64_t offset);
-/* Retention by time, size and start offset; rolls by time; expires producers; flush.ms is due.
- * Cheap when nothing is due. Never removes the active segment nor anything at or above bound. */
+/* Retention by time, size and start offset; rolls by time; expires producers; removes files
+ * whose delay is over; closes idle descriptors. Cheap when nothing is due. Never removes anything
+ * at or above bound (the high watermark) or that an open transaction needs; when everything has
+ * expired an empty segment stays. */
 PL_MUST_CHECK enum pl_err pl_log_housekeep(struct pl_log *log, int64_t now_ms, int64_t bound,
                                            int32_t *segments_removed);
 
