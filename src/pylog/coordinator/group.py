@@ -1,0 +1,330 @@
+"""One shard of ``__consumer_offsets``: groups of every type in one dictionary, and their offsets.
+
+Two tables make it open for another type of group: which object takes a request, by the group's
+type, and which function replays a record, by the type of its key.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pylog.coordinator.classic_state import ClassicGroup, ClassicState
+from pylog.coordinator.effects import Effects, Marker, Producer, Promise, Record, TimerName
+from pylog.coordinator.group_base import Client, Committer, Group, GroupSettings
+from pylog.coordinator.group_classic import ClassicGroups
+from pylog.coordinator.offsets import FetchedOffset, Offsets, OffsetToCommit, TopicPartition
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.delete_groups import DeletableGroupResult
+from pylog.protocol.messages.describe_groups import DescribedGroup, DescribedGroupMember
+from pylog.protocol.messages.heartbeat import HeartbeatRequest
+from pylog.protocol.messages.join_group import JoinGroupRequest
+from pylog.protocol.messages.leave_group import LeaveGroupRequest
+from pylog.protocol.messages.list_groups import ListedGroup
+from pylog.protocol.messages.sync_group import SyncGroupRequest
+from pylog.protocol.records.classic_group import GroupMetadataKey, GroupMetadataValue
+from pylog.protocol.records.offsets import OffsetCommitKey, OffsetCommitValue
+
+_EXPIRY_TIMER: TimerName = ("expiry",)
+_OFFSET_COMMIT_WITH_GROUP_NOT_FOUND = 9  # OffsetCommit version
+
+
+def _random_id() -> str:
+    return str(uuid.uuid4())
+
+
+class GroupShard:
+    """Groups whose id hashes to one partition. Every public method is one step, or a look."""
+
+    def __init__(self, settings: GroupSettings, new_id: Callable[[], str] = _random_id) -> None:
+        self.groups: dict[str, Group] = {}
+        self.offsets = Offsets(settings)
+        self._settings = settings
+        self._loaded = False
+        self._classic = ClassicGroups(settings, new_id)
+        self._replays: dict[type, Callable[[Any, Any, int], None]] = {
+            OffsetCommitKey: self._replay_offset,
+            GroupMetadataKey: self._replay_classic,
+        }
+
+    # ---- members of the classic protocol ----
+
+    def join(
+        self, request: JoinGroupRequest, client: Client, promise: Promise, now_ms: int
+    ) -> Effects:
+        self._check_join(request)
+        group = self.groups.get(request.group_id)
+        if group is None:
+            if request.member_id != "":
+                raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
+            group = ClassicGroup(request.group_id, now_ms)
+        if not isinstance(group, ClassicGroup):
+            raise ApiError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+        out = self._classic.join(group, request, client, promise, now_ms)
+        if group.members or group.pending_members:
+            self.groups[request.group_id] = group
+        return out
+
+    def _check_join(self, request: JoinGroupRequest) -> None:
+        _check_group_id(request.group_id)
+        shortest_ms = self._settings.min_session_timeout_ms
+        longest_ms = self._settings.max_session_timeout_ms
+        if not shortest_ms <= request.session_timeout_ms <= longest_ms:
+            raise ApiError(ErrorCode.INVALID_SESSION_TIMEOUT)
+
+    def sync(self, request: SyncGroupRequest, promise: Promise, now_ms: int) -> Effects:
+        group = self._classic_of_member(request.group_id)
+        return self._classic.sync(group, request, promise, now_ms)
+
+    def heartbeat(self, request: HeartbeatRequest, promise: Promise) -> Effects:
+        group = self._classic_of_member(request.group_id)
+        return self._classic.heartbeat(group, request, promise)
+
+    def leave(self, request: LeaveGroupRequest, promise: Promise, now_ms: int) -> Effects:
+        group = self._classic_of_member(request.group_id)
+        return self._classic.leave(group, request, promise, now_ms)
+
+    def _classic_of_member(self, group_id: str) -> ClassicGroup:
+        _check_group_id(group_id)
+        group = self.groups.get(group_id)
+        if not isinstance(group, ClassicGroup):
+            raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
+        return group
+
+    # ---- offsets ----
+
+    def commit(
+        self,
+        group_id: str,
+        committer: Committer,
+        offsets: Sequence[OffsetToCommit],
+        retention_ms: int,
+        promise: Promise,
+        now_ms: int,
+    ) -> Effects:
+        """The answer is a list of codes, one for each offset."""
+        out = Effects()
+        group = self._group_to_commit(group_id, committer)
+        if group is not None:
+            group.check_commit(committer)
+            if isinstance(group, ClassicGroup):
+                self._classic.hold_session(group, committer.member_id, out)
+        out.reply(promise, self.offsets.commit(group_id, offsets, retention_ms, now_ms, out))
+        return out
+
+    def commit_in_transaction(
+        self,
+        group_id: str,
+        committer: Committer,
+        producer: Producer,
+        offsets: Sequence[OffsetToCommit],
+        promise: Promise,
+        now_ms: int,
+    ) -> Effects:
+        """Like ``commit``; readers see the offsets when the transaction commits."""
+        _check_group_id(group_id)
+        out = Effects(producer=producer)
+        group = self._group_to_commit(group_id, committer)
+        if group is not None:
+            try:
+                group.check_commit(committer)
+            except ApiError as error:
+                if error.code == ErrorCode.STALE_MEMBER_EPOCH:
+                    raise ApiError(ErrorCode.ILLEGAL_GENERATION) from error
+                raise
+        out.reply(promise, self.offsets.commit(group_id, offsets, -1, now_ms, out))
+        return out
+
+    def end_transaction(self, marker: Marker, promise: Promise) -> Effects:
+        out = Effects(marker=marker)
+        out.reply(promise, None)
+        return out
+
+    def _group_to_commit(self, group_id: str, committer: Committer) -> Group | None:
+        group = self.groups.get(group_id)
+        if group is None and committer.epoch >= 0:
+            if committer.transactional or committer.version < _OFFSET_COMMIT_WITH_GROUP_NOT_FOUND:
+                raise ApiError(ErrorCode.ILLEGAL_GENERATION)
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND)
+        return group
+
+    def fetch_offsets(
+        self,
+        group_id: str,
+        member: tuple[str, int],
+        topics: Sequence[tuple[str, bytes, Sequence[int]]] | None,
+        require_stable: bool,
+        promise: Promise,
+    ) -> Effects:
+        """``topics``: name, topic id (zero: unknown), partitions; None: all that are committed.
+
+        The answer is a list of (name, list of FetchedOffset).
+        """
+        group = self.groups.get(group_id)
+        if group is not None:
+            group.check_fetch(*member)
+        if topics is None:
+            committed = self.offsets.topics(group_id)
+            topics = [(name, bytes(16), committed[name]) for name in committed]
+        answer: list[tuple[str, list[FetchedOffset]]] = [
+            (name, self.offsets.fetch(group_id, name, topic_id, partitions, require_stable))
+            for name, topic_id, partitions in topics
+        ]
+        out = Effects()
+        out.reply(promise, answer)
+        return out
+
+    def delete_offsets(
+        self, group_id: str, partitions: Sequence[TopicPartition], promise: Promise
+    ) -> Effects:
+        """The answer is a list of codes, one for each partition."""
+        _check_group_id(group_id)
+        group = self.groups.get(group_id)
+        if group is None:
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND)
+        group.check_offset_delete()
+        out = Effects()
+        free = [key for key in partitions if not group.is_subscribed(key[0])]
+        self.offsets.delete(group_id, free, out)
+        subscribed = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
+        codes = [
+            subscribed if group.is_subscribed(topic) else ErrorCode.NONE for topic, _ in partitions
+        ]
+        out.reply(promise, codes)
+        return out
+
+    def delete_topics(self, topics: set[str], promise: Promise) -> Effects:
+        out = Effects()
+        self.offsets.delete_topics(topics, out)
+        out.reply(promise, None)
+        return out
+
+    # ---- admin ----
+
+    def list_groups(self, states: set[str], types: set[str]) -> list[ListedGroup]:
+        """Empty sets: no filter. Names are compared without regard to case."""
+        return [
+            ListedGroup(
+                group_id=group.group_id,
+                protocol_type=group.protocol_type or "",
+                group_state=group.state_name(),
+                group_type=group.type.value,
+            )
+            for group in self.groups.values()
+            if (not states or group.state_name().lower() in states)
+            and (not types or group.type.value in types)
+        ]
+
+    def describe(self, group_id: str) -> DescribedGroup | None:
+        """None when there is no classic group of this name."""
+        group = self.groups.get(group_id)
+        return _described(group) if isinstance(group, ClassicGroup) else None
+
+    def delete_groups(self, group_ids: Iterable[str], promise: Promise) -> Effects:
+        """The answer is a list of DeletableGroupResult."""
+        out = Effects()
+        results = []
+        for group_id in group_ids:
+            group = self.groups.get(group_id)
+            if group is None:
+                code = ErrorCode.GROUP_ID_NOT_FOUND
+            elif not group.is_empty():
+                code = ErrorCode.NON_EMPTY_GROUP
+            else:
+                code = ErrorCode.NONE
+                self.offsets.delete_all(group_id, out)
+                group.write_tombstones(out)
+            results.append(DeletableGroupResult(group_id=group_id, error_code=code))
+        out.reply(promise, results)
+        return out
+
+    # ---- time ----
+
+    def on_loaded(self, now_ms: int) -> Effects:
+        self._loaded = True
+        out = Effects()
+        classic = [g for g in self.groups.values() if isinstance(g, ClassicGroup)]
+        self._classic.on_loaded(classic, now_ms, out)
+        out.set_timer(_EXPIRY_TIMER, self._settings.offsets_retention_check_interval_ms)
+        return out
+
+    def on_timer(self, name: TimerName, now_ms: int) -> Effects:
+        out = Effects()
+        if name == _EXPIRY_TIMER:
+            self._expire(now_ms, out)
+            return out
+        group = self.groups.get(name[1])
+        if isinstance(group, ClassicGroup):
+            self._on_classic_timer(group, name, now_ms, out)
+        return out
+
+    def _on_classic_timer(
+        self, group: ClassicGroup, name: TimerName, now_ms: int, out: Effects
+    ) -> None:
+        if name[0] == "session":
+            self._classic.on_session_timer(group, name[2], now_ms, out)
+        elif name[0] == "join":
+            self._classic.on_join_timer(group, now_ms, out)
+        else:
+            self._classic.on_sync_timer(group, now_ms, out)
+
+    def _expire(self, now_ms: int, out: Effects) -> None:
+        """Offsets past their retention go, and empty groups that have none."""
+        for group in self.groups.values():
+            if self.offsets.expire(group, now_ms, out) and group.is_empty():
+                group.write_tombstones(out)
+        out.set_timer(_EXPIRY_TIMER, self._settings.offsets_retention_check_interval_ms)
+
+    # ---- replay ----
+
+    def replay(self, record: Record, producer_id: int) -> None:
+        self._replays[type(record.key)](record.key, record.value, producer_id)
+
+    def replay_marker(self, producer_id: int, commit: bool) -> None:
+        self.offsets.replay_marker(producer_id, commit)
+
+    def _replay_offset(
+        self, key: OffsetCommitKey, value: OffsetCommitValue | None, producer_id: int
+    ) -> None:
+        if value is not None and key.group not in self.groups:
+            self.groups[key.group] = ClassicGroup(key.group, value.commit_timestamp)
+        self.offsets.replay(key, value, producer_id)
+
+    def _replay_classic(
+        self, key: GroupMetadataKey, value: GroupMetadataValue | None, _: int
+    ) -> None:
+        if value is None:
+            self.groups.pop(key.group, None)
+            return
+        group = self.groups.get(key.group)
+        if not self._loaded or not isinstance(group, ClassicGroup):
+            group = ClassicGroup(key.group, None)
+            self.groups[key.group] = group
+        group.restore(value)
+
+
+def _check_group_id(group_id: str) -> None:
+    if group_id == "":
+        raise ApiError(ErrorCode.INVALID_GROUP_ID)
+
+
+def _described(group: ClassicGroup) -> DescribedGroup:
+    protocol = group.protocol if group.state is ClassicState.STABLE else None
+    return DescribedGroup(
+        group_id=group.group_id,
+        group_state=group.state_name(),
+        protocol_type=group.protocol_type or "",
+        protocol_data=protocol or "",
+        members=[
+            DescribedGroupMember(
+                member_id=m.member_id,
+                group_instance_id=m.instance_id,
+                client_id=m.client_id,
+                client_host=m.client_host,
+                member_metadata=m.protocols[protocol] if protocol is not None else b"",
+                member_assignment=m.assignment if protocol is not None else b"",
+            )
+            for m in group.members.values()
+        ],
+    )

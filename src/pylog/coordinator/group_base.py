@@ -1,0 +1,97 @@
+"""What every type of group has: the face that offsets, admin requests and the shard rely on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+
+from pylog.coordinator.effects import Effects
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+class GroupType(Enum):
+    """Kafka's names of the group types, as ListGroups shows them."""
+
+    CLASSIC = "classic"
+    CONSUMER = "consumer"
+    SHARE = "share"
+    STREAMS = "streams"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """Broker settings that coordinators of groups obey; the names are Kafka's, units last."""
+
+    min_session_timeout_ms: int = 6_000
+    max_session_timeout_ms: int = 1_800_000
+    initial_rebalance_delay_ms: int = 3_000
+    new_member_join_timeout_ms: int = 300_000
+    max_size: int = 2**31 - 1
+    offset_metadata_max_bytes: int = 4096
+    offsets_retention_ms: int = 7 * DAY_MS
+    offsets_retention_check_interval_ms: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who sends a request; ``version`` is that of the request's API."""
+
+    client_id: str
+    host: str  # as Kafka shows it: "/127.0.0.1"
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committer:
+    """The member, as an offset request names it; generation or member epoch -1 for none."""
+
+    member_id: str
+    instance_id: str | None
+    epoch: int
+    version: int
+    transactional: bool = False
+
+
+class Group(ABC):
+    """One group in a shard's dictionary."""
+
+    type: GroupType
+
+    def __init__(self, group_id: str) -> None:
+        self.group_id = group_id
+
+    @property
+    @abstractmethod
+    def protocol_type(self) -> str | None: ...
+
+    @abstractmethod
+    def state_name(self) -> str:
+        """The state's name, as Kafka's tools show it."""
+
+    @abstractmethod
+    def is_empty(self) -> bool: ...
+
+    @abstractmethod
+    def check_commit(self, committer: Committer) -> None:
+        """Raise ApiError unless this member may commit offsets now."""
+
+    @abstractmethod
+    def check_fetch(self, member_id: str, member_epoch: int) -> None:
+        """Raise ApiError unless this member (None-like values: anybody) may fetch offsets."""
+
+    @abstractmethod
+    def check_offset_delete(self) -> None:
+        """Raise ApiError unless offsets of this group may be deleted."""
+
+    @abstractmethod
+    def is_subscribed(self, topic: str) -> bool: ...
+
+    @abstractmethod
+    def offsets_idle_since_ms(self, commit_timestamp_ms: int) -> int | None:
+        """Since when an offset committed then is not in use (KIP-211); None: in use."""
+
+    @abstractmethod
+    def write_tombstones(self, out: Effects) -> None:
+        """Remove the group from the log."""
