@@ -189,7 +189,8 @@ class Request:
     listener: int
     connection: int  # handle
     body: bytes  # after the request header
-    peer: str  # address without the port
+    peer: str  # address of the client without the port
+    local: str  # address that the client reached; it is one that works for this client
     received_ns: int  # monotonic
 
 
@@ -209,6 +210,7 @@ def _request_of(event: Any) -> Request:
         event.handle,
         bytes(ffi.buffer(event.data, event.length)) if event.length else b"",
         ffi.string(event.peer).decode("ascii"),
+        ffi.string(event.local).decode("ascii"),
         event.received_ns,
     )
 

@@ -26,6 +26,7 @@ class RequestContext:
     version: int
     client_id: str | None
     client_host: str  # address without port
+    local_host: str  # address that the client reached
     principal: str  # "User:ANONYMOUS" without authentication
     listener: str  # name of the listener, e.g. "PLAINTEXT"
     connection: int  # engine handle

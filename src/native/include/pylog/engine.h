@@ -74,6 +74,7 @@ struct pl_event {
     size_t length;
     uint64_t received_ns;         /* monotonic, when the frame was whole */
     char peer[64];                /* request: address of the client, text without the port */
+    char local[64];               /* request: address that the client reached, likewise */
     void *storage;                /* of data; given back by pl_event_free */
 };
 
