@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tools.codegen import emit_c, emit_docs, emit_python
+from tools.codegen import emit_c, emit_cursors, emit_docs, emit_python
 from tools.codegen.sources import ROOT, Sources
 
 GENERATED_FOLDERS = ("src/native/gen", "src/pylog/protocol/messages", "src/pylog/protocol/records")
@@ -15,8 +15,9 @@ GENERATED_FOLDERS = ("src/native/gen", "src/pylog/protocol/messages", "src/pylog
 def generate() -> dict[Path, str]:
     """Every generated file with its text."""
     sources = Sources()
-    files = {**emit_python.files(sources), **emit_c.files(sources), **emit_docs.files(sources)}
-    return {ROOT / name: text for name, text in files.items()}
+    emitters = (emit_python, emit_c, emit_cursors, emit_docs)
+    files = [emitter.files(sources) for emitter in emitters]
+    return {ROOT / name: text for part in files for name, text in part.items()}
 
 
 def stale(files: dict[Path, str]) -> list[Path]:

@@ -109,3 +109,14 @@ RECORDS: dict[str, tuple[str, dict[str, str]]] = {
     "kafka-transaction-coordinator": ("TRANSACTION", {"TransactionLog": "transaction_log"}),
     "kafka-share-coordinator": ("SHARE_STATE", {"Share": "share_state"}),
 }
+
+CURSORS: dict[str, dict[str, str]] = {
+    # Requests that C reads in place, and what their structs are called there.
+    "ProduceRequest": {"TopicProduceData": "topic", "PartitionProduceData": "partition"},
+    "FetchRequest": {
+        "ReplicaState": "replica_state",
+        "FetchTopic": "topic",
+        "FetchPartition": "partition",
+        "ForgottenTopic": "forgotten_topic",
+    },
+}
