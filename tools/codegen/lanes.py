@@ -120,3 +120,26 @@ CURSORS: dict[str, dict[str, str]] = {
         "ForgottenTopic": "forgotten_topic",
     },
 }
+
+STREAMED = {"responses", "partition_responses", "partitions"}
+"""Lists in them whose elements C writes one by one, as they come."""
+
+WRITERS: dict[str, dict[str, str]] = {
+    # Responses that C writes, and what their structs are called there.
+    "ProduceResponse": {
+        "BatchIndexAndErrorMessage": "record_error",
+        "LeaderIdAndEpoch": "leader",
+        "PartitionProduceResponse": "partition",
+        "TopicProduceResponse": "topic",
+        "NodeEndpoint": "node",
+    },
+    "FetchResponse": {
+        "EpochEndOffset": "diverging_epoch",
+        "LeaderIdAndEpoch": "leader",
+        "SnapshotId": "snapshot_id",
+        "AbortedTransaction": "aborted_transaction",
+        "PartitionData": "partition",
+        "FetchableTopicResponse": "topic",
+        "NodeEndpoint": "node",
+    },
+}
