@@ -19,3 +19,19 @@ function(pylog_cython_module name source)
 endfunction()
 
 pylog_cython_module(_wire src/native/bind/wire.pyx)
+
+# pylog_cffi_module(<name> <build.py> <header> <library>): the module pylog.<name>, whose
+# definition `build.py` reads from the header.
+function(pylog_cffi_module name script header library)
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/${name}.c)
+  add_custom_command(
+    OUTPUT ${generated}
+    COMMAND Python::Interpreter -m cffi.gen_src exec-python
+      ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${generated}
+    DEPENDS ${script} ${header}
+    VERBATIM)
+  python_add_library(${name} MODULE WITH_SOABI USE_SABI 3.11 ${generated})
+  target_link_libraries(${name} PRIVATE ${library})
+  install(TARGETS ${name} LIBRARY DESTINATION pylog)
+endfunction()
+
