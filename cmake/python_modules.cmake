@@ -35,3 +35,6 @@ function(pylog_cffi_module name script header library)
   install(TARGETS ${name} LIBRARY DESTINATION pylog)
 endfunction()
 
+
+pylog_cffi_module(_engine src/native/bind/engine_build.py
+  "src/native/include/pylog/engine.h;src/native/log/log.h" pylog_engine)

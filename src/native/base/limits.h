@@ -16,6 +16,13 @@ enum {
     PL_MAX_REPLY_SLOTS = 1024,    /* requests in flight of one connection; then it is not read */
     PL_MAX_EVENTS_PER_STEP = 512, /* of one epoll_wait */
     PL_MAX_IOV = 1024,            /* IOV_MAX of Linux */
+    PL_MAX_ACCEPTS_PER_TURN = 64, /* of one listener */
+    PL_MAX_LISTENERS = 16,
+    PL_MAX_READ_PER_TURN = 1024 * 1024,   /* bytes of one connection, so that none starves */
+    PL_MAX_SEND_PER_TURN = 2048 * 1024,   /* likewise */
+    PL_MAX_UNSENT_BYTES = 8 * 1024 * 1024, /* of one connection; then it is not read */
+    PL_MAX_POOLED_SLOTS = 4096,
+    PL_HALF_CLOSED_LINGER_MS = 30 * 1000, /* for answers to a client that sends no more */
     PL_MAX_FETCH_SESSIONS = 1000, /* max.incremental.fetch.session.cache.slots */
     PL_MAX_POOLED_BYTES = 64 * 1024 * 1024, /* unused buffers that a pool keeps warm */
     PL_PRODUCER_BATCHES_KEPT = 5, /* per producer id, for duplicates (Kafka's number) */

@@ -1,6 +1,6 @@
 /* The answer that one request is owed, as seen by whoever computes it.
  *
- * net/reply_ring.c embeds this in the slots of a connection; api/ and broker/ know only this.
+ * net/reply_queue.h embeds this in the slots of a connection; api/ and broker/ know only this.
  * Exactly one of two things happens to an open reply:
  *   complete(reply, chain)  by its waiter; takes the chain, which is the whole frame: length
  *                           prefix, response header, body; an empty chain sends nothing

@@ -18,10 +18,10 @@ void pl_mailbox_close(struct pl_mailbox *mailbox) {
     mailbox->fd = -1;
 }
 
-/* Of an eventfd that is not full this cannot fail but by a signal. */
-static void ring(int fd) {
+void pl_mailbox_ring(const struct pl_mailbox *mailbox) {
     const uint64_t one = 1;
-    while (write(fd, &one, sizeof one) < 0 && errno == EINTR) {
+    /* Of an eventfd that is not full this cannot fail but by a signal. */
+    while (write(mailbox->fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
 }
 
@@ -31,7 +31,7 @@ void pl_mailbox_send(struct pl_mailbox *mailbox, struct pl_mail *mail) {
         mail->next = newest;
     } while (!atomic_compare_exchange_weak(&mailbox->newest, &newest, mail));
     if (atomic_load(&mailbox->armed) && atomic_exchange(&mailbox->armed, false)) {
-        ring(mailbox->fd);
+        pl_mailbox_ring(mailbox);
     }
 }
 

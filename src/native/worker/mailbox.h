@@ -37,5 +37,6 @@ int pl_mailbox_deliver(struct pl_mailbox *mailbox);
 PL_MUST_CHECK bool pl_mailbox_arm(struct pl_mailbox *mailbox);
 /* After the sleep; `rung`: fd was found readable, and is emptied. */
 void pl_mailbox_disarm(struct pl_mailbox *mailbox, bool rung);
+void pl_mailbox_ring(const struct pl_mailbox *mailbox); /* makes fd readable */
 
 #endif

@@ -43,7 +43,7 @@ int pl_engine_listen(struct pl_engine *engine, uint8_t listener, const char *hos
  * no connection is accepted before pl_engine_serve. Returns after pl_engine_stop: 0, or an errno
  * when the reactor itself broke. */
 int pl_engine_run(struct pl_engine *engine);
-void pl_engine_serve(struct pl_engine *engine);
+int pl_engine_serve(struct pl_engine *engine); /* 0 or ENOMEM */
 /* Ends serving, not the reactor: closes the listeners, reads no more requests, answers what is in
  * flight within drain_ms, closes the connections, then DONE. Partitions can still be used. */
 void pl_engine_drain(struct pl_engine *engine, uint64_t token, int64_t drain_ms);
@@ -57,6 +57,7 @@ enum pl_event_kind {
     PL_EVENT_DONE,        /* of a call with a token */
     PL_EVENT_CLOSED,      /* a connection that had sent a control request is gone */
     PL_EVENT_OFFLINE,     /* a log went offline: handle is its partition's */
+    PL_EVENT_WARNING,     /* data: text for the operator's log */
 };
 
 struct pl_event {
@@ -84,10 +85,10 @@ int pl_engine_poll(struct pl_engine *engine, struct pl_event *events, int room);
 void pl_event_free(struct pl_event *event);
 
 /* `bytes` is the reply without its length prefix: header and body. A connection that is gone is
- * no error. Zero bytes: the connection goes on without an answer. */
-void pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
-                     size_t length);
-void pl_engine_close_connection(struct pl_engine *engine, uint64_t connection);
+ * no error. Zero bytes: the connection goes on without an answer. Returns 0, ENOMEM or EMSGSIZE. */
+int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
+                    size_t length);
+int pl_engine_close_connection(struct pl_engine *engine, uint64_t connection);
 
 /* ---- partitions ---- */
 

@@ -1,0 +1,80 @@
+/* One connection: bytes in, frames, replies out.
+ *
+ *   OPEN ──end of input──▶ HALF_CLOSED ──all answers sent, or linger is over──▶ CLOSED
+ *     └──error, malformed frame, idle too long, told to close, drained──▶ CLOSED
+ *   CLOSED ──end of the turn──▶ freed
+ *
+ * Orthogonal to it an open connection may be stalled: a request of the control lane is out, too
+ * many replies are owed, too many bytes unsent, or the broker drains. Then it is not read.
+ *
+ * Bytes are read into the turn's arena, where frames are contiguous and stay until the end of the
+ * turn; the part of a frame that has not come yet moves to a buffer of the connection, of the size
+ * of the frame when that is large, and the rest is read directly behind it. So a connection
+ * without a partial frame holds no buffer.
+ *
+ * Reactor thread only.
+ */
+#ifndef PYLOG_NET_CONN_H
+#define PYLOG_NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/chain.h"
+#include "base/timer_wheel.h"
+#include "net/listener.h"
+#include "net/poll.h"
+#include "net/reply_queue.h"
+#include "net/transport.h"
+
+struct pl_reactor;
+
+enum pl_conn_state { PL_CONN_OPEN, PL_CONN_HALF_CLOSED, PL_CONN_CLOSED };
+
+struct pl_conn { /* owned by the reactor's table */
+    struct pl_poll_target target; /* first member */
+    struct pl_reactor *reactor;
+    struct pl_transport transport;
+    uint64_t handle;
+    enum pl_conn_state state;
+    uint8_t listener;
+
+    /* input */
+    bool readable;         /* the socket may hold bytes, or its end */
+    bool hung_up;          /* no byte follows those that it holds */
+    bool sends_big_frames; /* its last frame was: then read the prefix first */
+    struct pl_buf *in;     /* bytes [in_start, in_end) that no frame was made of yet, or NULL */
+    size_t in_start, in_end;
+    size_t needed; /* bytes that the next step of cutting wants: a prefix or a whole frame */
+
+    /* output */
+    bool writable;
+    struct pl_reply_queue replies;
+    struct pl_reply_slot *control; /* the open reply of the control lane, in replies, or NULL */
+    struct pl_chain out;           /* released, not yet sent */
+
+    bool told_python; /* had a control request: a CLOSED event is due */
+    bool is_ready, is_dirty; /* in the reactor's list */
+    struct pl_conn *next_ready, *next_dirty, *next_dead;
+    struct pl_timer idle;
+    uint64_t active_ms;
+    char peer[PL_ADDRESS_BYTES], local[PL_ADDRESS_BYTES];
+};
+
+/* Takes the descriptor whatever it returns. */
+PL_MUST_CHECK enum pl_err pl_conn_open(struct pl_reactor *reactor,
+                                       const struct pl_transport_kind *kind, uint8_t listener,
+                                       const struct pl_accepted *accepted);
+/* Its share of a turn: one read, and the frames that are whole. */
+void pl_conn_take_turn(struct pl_conn *conn);
+/* Sends what is due; closes when nothing is left to be done. */
+void pl_conn_flush(struct pl_conn *conn);
+/* The answer to its request of the control lane; dropped when it waits for none. */
+void pl_conn_reply(struct pl_conn *conn, struct pl_chain *chain);
+/* Cancels its replies. It stays readable to the caller until the end of the turn. */
+void pl_conn_close(struct pl_conn *conn);
+void pl_conn_free(struct pl_conn *conn);
+
+#endif

@@ -1,0 +1,216 @@
+#include "net/reactor.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "net/server.h"
+
+enum { TRIM_INTERVAL_MS = 5000, WARNING_INTERVAL_MS = 10 * 1000, NS_PER_MS = 1000 * 1000 };
+
+/* ---- lists ---- */
+
+void pl_reactor_add_ready(struct pl_reactor *reactor, struct pl_conn *conn) {
+    if (conn->is_ready) {
+        return;
+    }
+    conn->is_ready = true;
+    conn->next_ready = NULL;
+    if (reactor->first_ready == NULL) {
+        reactor->first_ready = conn;
+    } else {
+        reactor->last_ready->next_ready = conn;
+    }
+    reactor->last_ready = conn;
+}
+
+void pl_reactor_add_dirty(struct pl_reactor *reactor, struct pl_conn *conn) {
+    if (!conn->is_dirty) {
+        conn->is_dirty = true;
+        conn->next_dirty = reactor->dirty;
+        reactor->dirty = conn;
+    }
+}
+
+void pl_reactor_add_dead(struct pl_reactor *reactor, struct pl_conn *conn) {
+    conn->next_dead = reactor->dead;
+    reactor->dead = conn;
+}
+
+void pl_reactor_warn(struct pl_reactor *reactor, const char *text) {
+    bool again = text == reactor->last_warning;
+    if (again && reactor->now_ms - reactor->warned_ms < WARNING_INTERVAL_MS) {
+        return;
+    }
+    reactor->last_warning = text;
+    reactor->warned_ms = reactor->now_ms;
+    const struct pl_event event = {
+        .kind = PL_EVENT_WARNING, .data = (const uint8_t *)text, .length = strlen(text)};
+    /* Without memory even for this, there is nobody left to tell. */
+    (void)!pl_outbox_send(&reactor->outbox, &event);
+}
+
+/* ---- the turn ---- */
+
+static void tell_time(struct pl_reactor *reactor) {
+    reactor->now_ns = reactor->clock.monotonic_ns(reactor->clock.context);
+    reactor->now_ms = reactor->now_ns / NS_PER_MS;
+}
+
+/* Milliseconds until something is due, rounded up; 0: at once, -1: never. */
+static int sleep_ms(struct pl_reactor *reactor) {
+    if (reactor->first_ready != NULL || reactor->dirty != NULL || reactor->stopping) {
+        return 0;
+    }
+    uint64_t next_ms = pl_timer_wheel_next_ms(&reactor->timers);
+    if (next_ms == UINT64_MAX) {
+        return -1;
+    }
+    uint64_t due_ns = next_ms * NS_PER_MS;
+    uint64_t now_ns = reactor->clock.monotonic_ns(reactor->clock.context);
+    if (due_ns <= now_ns) {
+        return 0;
+    }
+    uint64_t wait_ms = (due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return wait_ms < INT32_MAX ? (int)wait_ms : INT32_MAX;
+}
+
+static enum pl_err wait_and_note(struct pl_reactor *reactor) {
+    struct pl_poll_event events[PL_MAX_EVENTS_PER_STEP];
+    int timeout_ms = sleep_ms(reactor), count = 0;
+    bool armed = timeout_ms != 0 && pl_mailbox_arm(&reactor->mailbox);
+    reactor->mail_target.rung = false;
+    enum pl_err err = reactor->poll.wait(reactor->poll.context, events, PL_MAX_EVENTS_PER_STEP,
+                                         armed ? timeout_ms : 0, &count);
+    tell_time(reactor);
+    for (int i = 0; i < count; i++) {
+        events[i].target->ready(events[i].target, &events[i]);
+    }
+    if (armed || reactor->mail_target.rung) {
+        pl_mailbox_disarm(&reactor->mailbox, reactor->mail_target.rung);
+    }
+    return err;
+}
+
+/* Those that become ready meanwhile have their turn in the next one. */
+static void give_turns(struct pl_reactor *reactor) {
+    struct pl_conn *conn = reactor->first_ready;
+    reactor->first_ready = reactor->last_ready = NULL;
+    while (conn != NULL) {
+        struct pl_conn *next = conn->next_ready;
+        conn->is_ready = false;
+        pl_conn_take_turn(conn);
+        conn = next;
+    }
+}
+
+static void flush_dirty(struct pl_reactor *reactor) {
+    struct pl_conn *conn = reactor->dirty;
+    reactor->dirty = NULL;
+    while (conn != NULL) {
+        struct pl_conn *next = conn->next_dirty;
+        conn->is_dirty = false;
+        pl_conn_flush(conn);
+        conn = next;
+    }
+}
+
+static bool is_listed(const struct pl_conn *conn) {
+    return conn->is_ready || conn->is_dirty;
+}
+
+/* One that is still in a list waits for the next turn, which takes it out. */
+static void bury_dead(struct pl_reactor *reactor) {
+    struct pl_conn **link = &reactor->dead;
+    while (*link != NULL) {
+        struct pl_conn *conn = *link;
+        if (is_listed(conn)) {
+            link = &conn->next_dead;
+        } else {
+            *link = conn->next_dead;
+            pl_conn_free(conn);
+        }
+    }
+}
+
+enum pl_err pl_reactor_turn(struct pl_reactor *reactor) {
+    enum pl_err err = wait_and_note(reactor);
+    uint64_t began_ns = reactor->now_ns;
+    pl_mailbox_deliver(&reactor->mailbox);
+    pl_timer_wheel_advance(&reactor->timers, reactor->now_ms);
+    give_turns(reactor);
+    pl_broker_before_sleep(reactor->broker);
+    flush_dirty(reactor);
+    bury_dead(reactor);
+    pl_arena_end_turn(&reactor->arena);
+    PL_COUNT(reactor->counters.reactor_turns, 1);
+    PL_COUNT(reactor->counters.reactor_busy_ns,
+             reactor->clock.monotonic_ns(reactor->clock.context) - began_ns);
+    return err;
+}
+
+/* ---- opening and closing ---- */
+
+static void on_mail(struct pl_poll_target *target, const struct pl_poll_event *event) {
+    struct pl_mail_target *mail = (struct pl_mail_target *)target;
+    mail->rung = event->readable;
+}
+
+static void on_trim(struct pl_timer *timer) {
+    struct pl_reactor *reactor =
+        (struct pl_reactor *)((char *)timer - offsetof(struct pl_reactor, trim));
+    pl_arena_clear(&reactor->arena);
+    pl_pool_trim(reactor->pool);
+    pl_timer_set(&reactor->timers, timer, reactor->now_ms + TRIM_INTERVAL_MS);
+}
+
+static enum pl_err open_queues(struct pl_reactor *reactor) {
+    enum pl_err err = pl_mailbox_open(&reactor->mailbox);
+    if (err != PL_OK) {
+        return err;
+    }
+    reactor->mail_target.target.ready = on_mail;
+    err = reactor->poll.add(reactor->poll.context, reactor->mailbox.fd, PL_POLL_LEVEL_READ,
+                            &reactor->mail_target.target);
+    if (err == PL_OK) {
+        err = pl_outbox_open(&reactor->outbox);
+    }
+    if (err != PL_OK) {
+        pl_mailbox_close(&reactor->mailbox);
+    }
+    return err;
+}
+
+enum pl_err pl_reactor_open(struct pl_reactor *reactor, const struct pl_clock *clock) {
+    *reactor = (struct pl_reactor){.clock = *clock};
+    tell_time(reactor);
+    pl_timer_wheel_init(&reactor->timers, reactor->now_ms);
+    enum pl_err err = pl_pool_create(&reactor->pool);
+    if (err != PL_OK) {
+        return err;
+    }
+    reactor->arena.pool = reactor->pool;
+    err = pl_poll_epoll_open(&reactor->poll);
+    if (err == PL_OK) {
+        err = open_queues(reactor);
+        if (err != PL_OK) {
+            pl_poll_epoll_close(&reactor->poll);
+        }
+    }
+    if (err != PL_OK) {
+        pl_pool_destroy(reactor->pool);
+        return err;
+    }
+    reactor->trim.fire = on_trim;
+    pl_timer_set(&reactor->timers, &reactor->trim, reactor->now_ms + TRIM_INTERVAL_MS);
+    return PL_OK;
+}
+
+void pl_reactor_close(struct pl_reactor *reactor) {
+    pl_arena_clear(&reactor->arena);
+    pl_reply_store_clear(&reactor->slots);
+    pl_conn_table_free(&reactor->conns);
+    pl_outbox_close(&reactor->outbox);
+    pl_mailbox_close(&reactor->mailbox);
+    pl_poll_epoll_close(&reactor->poll);
+    pl_pool_destroy(reactor->pool);
+}

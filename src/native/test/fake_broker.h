@@ -1,0 +1,219 @@
+/* A broker for tests of net/: key 0 is answered at once with as many bytes as its first int32
+ * says (0: nothing, like acks 0), key 1 waits until its first int32, a number, is released by a
+ * request of key 2; every other key is of the control lane. Include once, in one program.
+ */
+#ifndef PYLOG_TEST_FAKE_BROKER_H
+#define PYLOG_TEST_FAKE_BROKER_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/lane.h"
+#include "base/bytes.h"
+#include "broker/broker.h"
+
+enum { FAKE_ANSWER = 0, FAKE_WAIT = 1, FAKE_RELEASE = 2, FAKE_FILE = 4 };
+
+struct fake_waiter {
+    struct fake_waiter *next;
+    struct pl_reply *reply;
+    struct pl_broker *broker;
+    uint32_t number;
+};
+
+struct pl_broker {
+    struct pl_broker_options options;
+    struct fake_waiter *waiters;
+    int cancelled;
+    int file; /* for FAKE_FILE, or -1 */
+};
+
+static int fake_file = -1; /* of brokers that are created next */
+static int fake_cancelled; /* of all brokers, until they are destroyed */
+
+enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_broker **broker) {
+    *broker = calloc(1, sizeof **broker);
+    if (*broker == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    (*broker)->options = *options;
+    (*broker)->file = fake_file;
+    return PL_OK;
+}
+
+void pl_broker_stop(struct pl_broker *broker) {
+    (void)broker;
+}
+
+void pl_broker_destroy(struct pl_broker *broker) {
+    fake_cancelled = broker->cancelled;
+    free(broker);
+}
+
+void pl_broker_before_sleep(struct pl_broker *broker) {
+    (void)broker;
+}
+
+static void fake_done(struct pl_broker *broker, uint64_t token) {
+    const struct pl_done done = {.token = token};
+    broker->options.sink.done(broker->options.sink.context, &done);
+}
+
+void pl_broker_open_partitions(struct pl_broker *broker, uint64_t token,
+                               const struct pl_partition_open *partitions, int32_t count) {
+    (void)partitions, (void)count;
+    fake_done(broker, token);
+}
+void pl_broker_close_partitions(struct pl_broker *broker, uint64_t token, const uint64_t *handles,
+                                int32_t count, bool delete_files) {
+    (void)handles, (void)count, (void)delete_files;
+    fake_done(broker, token);
+}
+void pl_broker_append(struct pl_broker *broker, uint64_t token, uint64_t handle, uint8_t *bytes,
+                      size_t length, bool coordinator, enum pl_append_wait wait) {
+    (void)handle, (void)length, (void)coordinator, (void)wait;
+    free(bytes);
+    fake_done(broker, token);
+}
+void pl_broker_read(struct pl_broker *broker, uint64_t token, uint64_t handle, int64_t offset,
+                    uint32_t max_bytes, bool to_log_end) {
+    (void)handle, (void)offset, (void)max_bytes, (void)to_log_end;
+    fake_done(broker, token);
+}
+void pl_broker_find_time(struct pl_broker *broker, uint64_t token, uint64_t handle,
+                         int64_t timestamp_ms, bool read_committed) {
+    (void)handle, (void)timestamp_ms, (void)read_committed;
+    fake_done(broker, token);
+}
+void pl_broker_delete_records(struct pl_broker *broker, uint64_t token, uint64_t handle,
+                              int64_t before_offset) {
+    (void)handle, (void)before_offset;
+    fake_done(broker, token);
+}
+void pl_broker_configure_partition(struct pl_broker *broker, uint64_t handle,
+                                   const struct pl_log_config *config) {
+    (void)broker, (void)handle, (void)config;
+}
+int16_t pl_broker_partition_offsets(struct pl_broker *broker, uint64_t handle,
+                                    struct pl_partition_offsets *offsets) {
+    (void)broker, (void)handle, (void)offsets;
+    return 0;
+}
+int16_t pl_broker_epoch_end(struct pl_broker *broker, uint64_t handle, int32_t epoch,
+                            int32_t *found_epoch, int64_t *end_offset) {
+    (void)broker, (void)handle, (void)epoch, (void)found_epoch, (void)end_offset;
+    return 0;
+}
+void pl_broker_read_counters(const struct pl_broker *broker,
+                             struct pl_engine_counters *counters) {
+    (void)broker, (void)counters;
+}
+
+/* ---- the lanes ---- */
+
+enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version) {
+    (void)api_version;
+    return api_key == FAKE_ANSWER || api_key == FAKE_WAIT || api_key == FAKE_RELEASE ||
+                   api_key == FAKE_FILE
+               ? PL_LANE_FAST
+               : PL_LANE_CONTROL;
+}
+
+bool pl_lane_header_is_flexible(int16_t api_key, int16_t api_version) {
+    (void)api_key;
+    return api_version >= 9;
+}
+
+/* length, correlation id, `payload` bytes of 0xaa; nothing at all for a payload of 0 */
+static enum pl_err fake_complete(struct pl_broker *broker, struct pl_reply *reply,
+                                 uint32_t payload) {
+    struct pl_chain chain = {0};
+    if (payload > 0) {
+        struct pl_buf *buf = pl_buf_take(broker->options.pool, 8 + payload);
+        if (buf == NULL) {
+            return PL_ERR_MEMORY;
+        }
+        pl_put_u32(buf->bytes, 4 + payload);
+        pl_put_i32(buf->bytes + 4, reply->correlation_id);
+        memset(buf->bytes + 8, 0xaa, payload);
+        pl_chain_add_buf(&chain, buf, 8 + payload);
+    }
+    reply->complete(reply, &chain);
+    return PL_OK;
+}
+
+static enum pl_err fake_send_file(struct pl_broker *broker, struct pl_reply *reply,
+                                  uint32_t length) {
+    struct pl_chain chain = {0};
+    struct pl_buf *head = pl_buf_take(broker->options.pool, 8);
+    pl_put_u32(head->bytes, 4 + length + 1);
+    pl_put_i32(head->bytes + 4, reply->correlation_id);
+    pl_chain_add_buf(&chain, head, 8);
+    enum pl_err err =
+        pl_chain_add_file(&chain, broker->options.pool, broker->file, 0, length, NULL, NULL);
+    if (err != PL_OK) {
+        return err;
+    }
+    struct pl_buf *tail = pl_buf_take(broker->options.pool, 1);
+    tail->bytes[0] = 0x7f;
+    pl_chain_add_buf(&chain, tail, 1);
+    reply->complete(reply, &chain);
+    return PL_OK;
+}
+
+static void fake_cancel(void *argument) {
+    struct fake_waiter *waiter = argument;
+    struct fake_waiter **link = &waiter->broker->waiters;
+    while (*link != waiter) {
+        link = &(*link)->next;
+    }
+    *link = waiter->next;
+    waiter->broker->cancelled++;
+    free(waiter);
+}
+
+static enum pl_err fake_park(struct pl_broker *broker, struct pl_reply *reply, uint32_t number) {
+    struct fake_waiter *waiter = malloc(sizeof *waiter);
+    *waiter = (struct fake_waiter){broker->waiters, reply, broker, number};
+    broker->waiters = waiter;
+    reply->waiter = waiter;
+    reply->cancel = fake_cancel;
+    return PL_OK;
+}
+
+static enum pl_err fake_release(struct pl_broker *broker, struct pl_reply *reply,
+                                uint32_t number) {
+    for (struct fake_waiter **link = &broker->waiters; *link != NULL; link = &(*link)->next) {
+        struct fake_waiter *waiter = *link;
+        if (waiter->number == number) {
+            *link = waiter->next;
+            enum pl_err err = fake_complete(broker, waiter->reply, 1);
+            free(waiter);
+            if (err != PL_OK) {
+                return err;
+            }
+            break;
+        }
+    }
+    return fake_complete(broker, reply, 1);
+}
+
+enum pl_err pl_lane_handle(struct pl_broker *broker, const struct pl_request *request,
+                           struct pl_reply *reply) {
+    if (request->length < 4) {
+        return PL_ERR_INVALID;
+    }
+    uint32_t number = pl_get_u32(request->body);
+    switch (request->api_key) {
+    case FAKE_ANSWER:
+        return fake_complete(broker, reply, number);
+    case FAKE_WAIT:
+        return fake_park(broker, reply, number);
+    case FAKE_FILE:
+        return fake_send_file(broker, reply, number);
+    default:
+        return fake_release(broker, reply, number);
+    }
+}
+
+#endif
