@@ -25,6 +25,7 @@ enum {
     PL_HALF_CLOSED_LINGER_MS = 30 * 1000, /* for answers to a client that sends no more */
     PL_MAX_FETCH_SESSIONS = 1000, /* max.incremental.fetch.session.cache.slots */
     PL_MAX_POOLED_BYTES = 64 * 1024 * 1024, /* unused buffers that a pool keeps warm */
+    PL_MAX_SCRATCH_KEPT_BYTES = 8 * 1024 * 1024, /* of a codec or a builder, from use to use */
     PL_PRODUCER_BATCHES_KEPT = 5, /* per producer id, for duplicates (Kafka's number) */
 };
 

@@ -1,5 +1,5 @@
 /* The batch header: parse, check, patch, and the walk over batches. */
-#include "pylog/codec.h"
+#include "codec/batch_header.h"
 
 #include <assert.h>
 
@@ -199,6 +199,22 @@ void pl_batch_set_append_time(uint8_t *batch, int64_t append_time_ms) {
 
 void pl_batch_set_max_timestamp(uint8_t *batch, int64_t max_timestamp_ms) {
     pl_put_i64(batch + AT_MAX_TIMESTAMP, max_timestamp_ms);
+    set_crc(batch);
+}
+
+void pl_batch_header_write(uint8_t *batch, const struct pl_batch_header *header) {
+    pl_put_i64(batch + AT_BASE_OFFSET, header->base_offset);
+    pl_put_i32(batch + AT_BATCH_LENGTH, header->batch_length);
+    pl_put_i32(batch + AT_LEADER_EPOCH, header->partition_leader_epoch);
+    batch[AT_MAGIC] = (uint8_t)header->magic;
+    pl_put_i16(batch + AT_ATTRIBUTES, header->attributes);
+    pl_put_i32(batch + AT_LAST_OFFSET_DELTA, header->last_offset_delta);
+    pl_put_i64(batch + AT_BASE_TIMESTAMP, header->base_timestamp);
+    pl_put_i64(batch + AT_MAX_TIMESTAMP, header->max_timestamp);
+    pl_put_i64(batch + AT_PRODUCER_ID, header->producer_id);
+    pl_put_i16(batch + AT_PRODUCER_EPOCH, header->producer_epoch);
+    pl_put_i32(batch + AT_BASE_SEQUENCE, header->base_sequence);
+    pl_put_i32(batch + AT_RECORDS_COUNT, header->records_count);
     set_crc(batch);
 }
 

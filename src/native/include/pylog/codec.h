@@ -208,6 +208,142 @@ static inline struct pl_header_reader pl_header_reader_open(const struct pl_reco
 bool pl_header_reader_next(struct pl_header_reader *reader, struct pl_span *key,
                            struct pl_span *value);
 
+/* ---- compression ---- */
+
+/* Contexts and scratch memory of the compression libraries, kept from call to call. One thread
+ * at a time. What a function gives back through `out` lies in this memory and stays until the
+ * next call with the same codec. */
+struct pl_codec;
+
+/* `max_bytes` bounds what any decompression may give (PL_ERR_LIMIT above it). */
+PL_MUST_CHECK enum pl_err pl_codec_create(size_t max_bytes, struct pl_codec **codec);
+void pl_codec_destroy(struct pl_codec *codec);
+
+#define PL_LEVEL_DEFAULT INT32_MIN
+
+/* As Kafka frames each type: gzip members; snappy in the blocks of snappy-java; an LZ4 frame of
+ * independent 64 KB blocks; a zstd frame. Levels: gzip 1..9, lz4 1..17 (below 3 the fast way),
+ * zstd -131072..22; snappy has none and ignores it; others are PL_ERR_INVALID. NONE copies. */
+PL_MUST_CHECK enum pl_err pl_compress(struct pl_codec *codec, enum pl_compression type,
+                                      int32_t level, const uint8_t *data, size_t n,
+                                      const uint8_t **out, size_t *out_n);
+/* Takes concatenated frames, and snappy without framing too. Malformed or cut: PL_ERR_CORRUPT. */
+PL_MUST_CHECK enum pl_err pl_decompress(struct pl_codec *codec, enum pl_compression type,
+                                        const uint8_t *data, size_t n, const uint8_t **out,
+                                        size_t *out_n);
+
+/* ---- a whole batch ---- */
+
+/* Opens the records of a checked batch, decompressed into the codec's memory when need be. */
+PL_MUST_CHECK enum pl_err pl_batch_open_records(struct pl_codec *codec,
+                                                const struct pl_batch *batch,
+                                                struct pl_record_reader *reader);
+
+/* ms; the base is the delete horizon's when that attribute is set */
+static inline int64_t pl_record_timestamp(const struct pl_batch_header *header,
+                                          const struct pl_record *record) {
+    return pl_batch_is(header, PL_BATCH_APPEND_TIME)
+               ? header->max_timestamp
+               : (int64_t)((uint64_t)header->base_timestamp + (uint64_t)record->timestamp_delta);
+}
+
+struct pl_batch_scan {
+    int32_t first_keyless; /* index of the first record with a null key, -1: none */
+    int32_t bad_record;    /* index of the record that broke a rule, -1: none */
+    int64_t max_timestamp; /* ms, of the records; -1: none has one */
+    int32_t max_timestamp_index; /* the first record with it */
+};
+
+/* Reads every record of a client's batch. PL_ERR_CORRUPT: does not decompress, or malformed;
+ * PL_ERR_INVALID: offset deltas are not 0, 1, 2 …; PL_ERR_LIMIT: decompresses to too much.
+ * A keyless record is no error here: what it means is up to the topic. */
+PL_MUST_CHECK enum pl_err pl_batch_scan(struct pl_codec *codec, const struct pl_batch *batch,
+                                        struct pl_batch_scan *scan);
+
+/* ---- building ---- */
+
+struct pl_batch_options {
+    enum pl_compression compression;
+    int32_t level; /* PL_LEVEL_DEFAULT */
+    int32_t partition_leader_epoch;
+    int32_t base_sequence;
+    int64_t base_offset;
+    int64_t producer_id;
+    int16_t producer_epoch;
+    bool transactional, control;
+    int32_t last_offset_delta; /* -1: that of the last record; else a batch may be empty */
+    int64_t append_time_ms;    /* -1: create time; else every record has this time */
+    int64_t delete_horizon_ms; /* -1: none (KIP-534) */
+};
+
+/* No compression, offset 0, no producer, epoch -1, everything else absent. */
+struct pl_batch_options pl_batch_options_default(void);
+
+struct pl_record_header {
+    struct pl_span key, value;
+};
+
+struct pl_batch_builder;
+
+/* Options are copied. PL_ERR_INVALID: a compression type that does not exist. */
+PL_MUST_CHECK enum pl_err pl_batch_builder_create(const struct pl_batch_options *options,
+                                                  struct pl_batch_builder **builder);
+void pl_batch_builder_destroy(struct pl_batch_builder *builder);
+/* Forgets the records, keeps the memory. */
+void pl_batch_builder_reset(struct pl_batch_builder *builder,
+                            const struct pl_batch_options *options);
+
+/* Adds a record at the next offset; everything is copied. timestamp_ms: -1 for none. On an error
+ * the builder is as before: PL_ERR_LIMIT (PL_MAX_BATCH_BYTES, PL_MAX_RECORDS_PER_BATCH),
+ * PL_ERR_INVALID (a header with a null key, a negative header_count), PL_ERR_MEMORY. */
+PL_MUST_CHECK enum pl_err pl_batch_builder_append(struct pl_batch_builder *builder,
+                                                  int64_t timestamp_ms, struct pl_span key,
+                                                  struct pl_span value,
+                                                  const struct pl_record_header *headers,
+                                                  int32_t header_count);
+/* Adds a record that was read from another batch, headers and all, at record->offset_delta, which
+ * must be above the last one's. */
+PL_MUST_CHECK enum pl_err pl_batch_builder_copy(struct pl_batch_builder *builder,
+                                                int64_t timestamp_ms,
+                                                const struct pl_record *record);
+
+int32_t pl_batch_builder_count(const struct pl_batch_builder *builder);
+/* Of the batch, were it built now without compression. */
+size_t pl_batch_builder_size(const struct pl_batch_builder *builder);
+
+/* The whole batch, sealed. `out` lies in the builder's memory and stays until it is used again;
+ * further records may be appended, and a larger batch built. PL_ERR_INVALID: no record, a level
+ * that does not exist, or a last_offset_delta below that of the last record. */
+PL_MUST_CHECK enum pl_err pl_batch_builder_build(struct pl_batch_builder *builder,
+                                                 struct pl_codec *codec, const uint8_t **out,
+                                                 size_t *out_n);
+
+/* ---- transaction markers (KIP-98) ---- */
+
+enum pl_marker_type { PL_MARKER_ABORT = 0, PL_MARKER_COMMIT = 1 };
+
+struct pl_marker {
+    int16_t type; /* enum pl_marker_type; other control records have other numbers */
+    int32_t coordinator_epoch; /* of the two above, else -1 */
+};
+
+enum { PL_MARKER_BATCH_BYTES = 78 };
+
+/* Of a checked control batch. PL_ERR_INVALID: no control batch, PL_ERR_CORRUPT: malformed. */
+PL_MUST_CHECK enum pl_err pl_marker_parse(const struct pl_batch *batch, struct pl_marker *marker);
+void pl_marker_build(uint8_t batch[PL_MARKER_BATCH_BYTES], const struct pl_marker *marker,
+                     int64_t producer_id, int16_t producer_epoch, int64_t timestamp_ms);
+
+/* ---- message sets of magic 0 and 1 ---- */
+
+/* Rewrites a message set (KIP-32's formats, compressed wrappers included) as one batch with the
+ * compression of its first message. Offsets start at 0 without `keep_offsets`; with it they stay
+ * as they are stored, and so do gaps. PL_ERR_CORRUPT: cut, wrong checksum or malformed;
+ * PL_ERR_INVALID: no message; PL_ERR_UNSUPPORTED: a batch of magic 2 among them. */
+PL_MUST_CHECK enum pl_err pl_message_set_to_batch(struct pl_codec *codec, const uint8_t *bytes,
+                                                  size_t n, bool keep_offsets,
+                                                  const uint8_t **out, size_t *out_n);
+
 #ifdef __cplusplus
 }
 #endif
