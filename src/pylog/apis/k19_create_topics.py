@@ -1,0 +1,92 @@
+"""CreateTopics: make topics; they can be produced to when the answer leaves.
+
+Behaviour
+    All topics of a request that are in order are made in one commit; the others get their own
+    error. A name that occurs twice is refused for both with INVALID_REQUEST.
+Version notes
+    2  the lowest served; 4 counts of -1 take the broker's defaults (KIP-464)
+    5  the answer tells counts and settings (KIP-525); 7 the topic id (KIP-516)
+Not done
+    timeout_ms: the answer waits for the commit, however long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pylog.apis.context import RequestContext
+from pylog.cluster.topics import CreatedTopic, NewTopic, duplicates
+from pylog.config import Source
+from pylog.options import TOPIC
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+
+async def handle(request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
+    twice = duplicates([topic.name for topic in request.topics])
+    once = [topic for topic in request.topics if topic.name not in twice]
+    results = await context.broker.topics.create(
+        [_wanted(topic) for topic in once], validate_only=request.validate_only
+    )
+    answers = [
+        _refuse(name, ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name."))
+        for name in sorted(twice)
+    ]
+    for topic, result in zip(once, results, strict=True):
+        if isinstance(result, ApiError):
+            answers.append(_refuse(topic.name, result))
+        else:
+            answers.append(_describe(result, request.validate_only, context))
+    return CreateTopicsResponse(topics=answers)
+
+
+def _wanted(topic: CreatableTopic) -> NewTopic:
+    return NewTopic(
+        topic.name,
+        topic.num_partitions,
+        topic.replication_factor,
+        {item.partition_index: item.broker_ids for item in topic.assignments},
+        {item.name: item.value for item in topic.configs},
+    )
+
+
+def _refuse(name: str, error: ApiError) -> CreatableTopicResult:
+    return CreatableTopicResult(
+        name=name, error_code=error.code, error_message=error.message, configs=[]
+    )
+
+
+def _describe(
+    topic: CreatedTopic, validate_only: bool, context: RequestContext
+) -> CreatableTopicResult:
+    result = CreatableTopicResult(
+        name=topic.name,
+        error_message=None,
+        num_partitions=len(topic.assignment),
+        replication_factor=len(topic.assignment[0]),
+        configs=_settings(topic.configs, context),
+    )
+    if not validate_only:
+        result.topic_id = topic.topic_id
+    return result
+
+
+def _settings(overrides: Mapping[str, str], context: RequestContext) -> list[CreatableTopicConfigs]:
+    config = context.broker.config
+    settings = []
+    for option in TOPIC.by_name.values():
+        origins = config.resource_origins(option, overrides, Source.TOPIC)
+        settings.append(
+            CreatableTopicConfigs(
+                name=option.name,
+                value=config.resource_text(option, origins),
+                config_source=origins[0].source,
+            )
+        )
+    return settings

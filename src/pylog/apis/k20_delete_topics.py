@@ -1,0 +1,66 @@
+"""DeleteTopics: delete topics by name or id, with their records and settings.
+
+Behaviour
+    Each topic has its own result. Internal topics are refused with INVALID_REQUEST: their
+    coordinators would lose what they stand on (Kafka deletes them).
+Version notes
+    1  the lowest served; 3 TOPIC_DELETION_DISABLED, before it INVALID_REQUEST (KIP-322)
+    5  error messages; 6 topics by id (KIP-516)
+"""
+
+from __future__ import annotations
+
+from pylog.apis.context import RequestContext
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.message import ZERO_UUID
+from pylog.protocol.messages.delete_topics import (
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
+
+
+async def handle(request: DeleteTopicsRequest, context: RequestContext) -> DeleteTopicsResponse:
+    if context.version >= 6:
+        wanted = request.topics
+    else:
+        wanted = [DeleteTopicState(name=name) for name in request.topic_names]
+    keys = [(topic.name, topic.topic_id) for topic in wanted]
+    responses = []
+    for topic in wanted:
+        try:
+            if keys.count((topic.name, topic.topic_id)) > 1:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "The topic is named more than once.")
+            responses.append(await _delete(topic, context))
+        except ApiError as error:
+            responses.append(
+                DeletableTopicResult(
+                    name=topic.name,
+                    topic_id=topic.topic_id,
+                    error_code=error.code,
+                    error_message=error.message,
+                )
+            )
+    return DeleteTopicsResponse(responses=responses)
+
+
+async def _delete(wanted: DeleteTopicState, context: RequestContext) -> DeletableTopicResult:
+    broker = context.broker
+    if not broker.config.flag("delete.topic.enable"):
+        old = context.version < 3
+        raise ApiError(
+            ErrorCode.INVALID_REQUEST if old else ErrorCode.TOPIC_DELETION_DISABLED,
+            "Topic deletion is disabled.",
+        )
+    if (wanted.name is None) == (wanted.topic_id == ZERO_UUID):
+        raise ApiError(ErrorCode.INVALID_REQUEST, "A topic is given by its name or its id.")
+    image = broker.metadata.image
+    if wanted.name is None:
+        topic, missing = image.topic_by_id(wanted.topic_id), ErrorCode.UNKNOWN_TOPIC_ID
+    else:
+        topic, missing = image.topics.get(wanted.name), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if topic is None:
+        raise ApiError(missing)
+    await broker.topics.delete(topic.name, topic.topic_id)
+    return DeletableTopicResult(name=topic.name, topic_id=topic.topic_id)

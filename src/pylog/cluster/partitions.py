@@ -1,0 +1,259 @@
+"""The partitions that this broker has: their logs are opened and closed as the image says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pylog.cluster.image import Image, TopicImage
+from pylog.cluster.metadata import Metadata
+from pylog.config import BrokerConfig
+from pylog.engine import Engine, EngineError, LogConfig, Partition, PartitionSpec
+from pylog.log.checkpoint import (
+    LOG_START_FILE,
+    RECOVERY_POINT_FILE,
+    MalformedCheckpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from pylog.log.layout import DataFolder, make_log_folder, read_topic_id
+from pylog.log.settings import log_config, spread_rolls
+from pylog.options import TOPIC
+
+_log = logging.getLogger(__name__)
+
+Key = tuple[str, int]  # topic, partition
+_NOTHING: Final[Mapping[Key, int]] = {}
+
+
+class LocalPartitions:
+    """The registry of open partitions by topic and index.
+
+    What a commit of the metadata has changed is noted at once; :meth:`reconcile` carries it out.
+    """
+
+    def __init__(
+        self, engine: Engine, folder: DataFolder, config: BrokerConfig, metadata: Metadata
+    ) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._config = config
+        self._metadata = metadata
+        self._node_id = config.integer("node.id")
+        self._open: dict[Key, Partition] = {}
+        self._by_topic: dict[str, dict[int, Partition]] = {}
+        self._offline: set[Key] = set()
+        self._changed: set[str] = set()
+        self._busy = asyncio.Lock()
+
+    # ---- reading ----
+
+    def get(self, topic: str, index: int) -> Partition | None:
+        """The open partition, or None when this broker has none that works."""
+        return self._open.get((topic, index))
+
+    def of_topic(self, topic: str) -> Mapping[int, Partition]:
+        """The open partitions of a topic by index."""
+        return self._by_topic.get(topic, {})
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._open.values())
+
+    def is_offline(self, topic: str, index: int) -> bool:
+        """Whether the log is here but can't be used: it did not open, or a write has failed."""
+        return (topic, index) in self._offline
+
+    # ---- following the image ----
+
+    async def start(self, clean: bool) -> None:
+        """Open every log that the image gives to this broker.
+
+        ``clean``: the broker before this one has flushed and closed them all.
+        """
+        image = self._metadata.image
+        self._set_aside_strays(image, self._folder.log_folders())
+        async with self._busy:
+            await self._open_missing(
+                image.topics.values(),
+                clean,
+                self._checkpoint(RECOVERY_POINT_FILE),
+                self._checkpoint(LOG_START_FILE),
+            )
+        self._metadata.listen(self._note)
+
+    def _checkpoint(self, name: str) -> Mapping[Key, int]:
+        try:
+            return read_checkpoint(self._folder.path / name)
+        except MalformedCheckpoint as error:
+            _log.warning("checkpoint ignored", extra={"error": str(error)})
+            return {}
+
+    def _set_aside_strays(self, image: Image, folders: Mapping[Key, Path]) -> None:
+        for (name, index), path in folders.items():
+            topic = image.topics.get(name)
+            if topic is not None and index < len(topic.partitions):
+                found = read_topic_id(path)
+                if found in (None, topic.topic_id):
+                    continue
+            target = self._folder.set_aside(path)
+            _log.warning("log of no topic set aside", extra={"folder": str(target)})
+
+    def _note(self, before: Image, after: Image) -> None:
+        if before.topics is not after.topics:
+            names = before.topics.keys() | after.topics.keys()
+            self._changed |= {
+                name for name in names if before.topics.get(name) is not after.topics.get(name)
+            }
+        if before.configs is not after.configs:
+            self._reconfigure(before, after)
+
+    async def reconcile(self) -> None:
+        """Open and close what the image has changed so far; returns when that is done."""
+        async with self._busy:
+            while self._changed:
+                names, self._changed = self._changed, set()
+                await self._close_unwanted(names)
+                topics = self._metadata.image.topics
+                await self._open_missing([topics[name] for name in names if name in topics])
+
+    async def _close_unwanted(self, names: Iterable[str]) -> None:
+        topics = self._metadata.image.topics
+        unwanted = []
+        for name in names:
+            topic = topics.get(name)
+            for index, partition in self.of_topic(name).items():
+                if topic is None or not self._wanted(topic, index, partition.topic_id):
+                    unwanted.append(partition)
+        for partition in unwanted:
+            self._forget(partition)
+        await self._engine.close_partitions(unwanted, delete=True)
+
+    def _wanted(self, topic: TopicImage, index: int, topic_id: bytes) -> bool:
+        return (
+            topic.topic_id == topic_id
+            and index < len(topic.partitions)
+            and self._node_id in topic.partitions[index].replicas
+        )
+
+    def _forget(self, partition: Partition) -> None:
+        key = partition.topic, partition.partition
+        del self._open[key]
+        self._offline.discard(key)
+        siblings = self._by_topic[partition.topic]
+        del siblings[partition.partition]
+        if not siblings:
+            del self._by_topic[partition.topic]
+
+    async def _open_missing(
+        self,
+        topics: Iterable[TopicImage],
+        clean: bool = True,
+        recovery_points: Mapping[Key, int] = _NOTHING,
+        log_starts: Mapping[Key, int] = _NOTHING,
+    ) -> None:
+        specs = []
+        for topic in topics:
+            settings, jitter_ms = self._settings(topic.name)
+            for index, state in enumerate(topic.partitions):
+                key = topic.name, index
+                if self._node_id not in state.replicas or key in self._open:
+                    continue
+                specs.append(
+                    PartitionSpec(
+                        topic.name,
+                        index,
+                        topic.topic_id,
+                        str(self._folder.log_folder(*key)),
+                        spread_rolls(settings, jitter_ms, *key),
+                        clean,
+                        recovery_points.get(key, 0),
+                        log_starts.get(key, 0),
+                        state.leader_epoch,
+                    )
+                )
+        await self._open_specs(specs)
+
+    async def _open_specs(self, specs: list[PartitionSpec]) -> None:
+        _make_folders(specs)
+        for spec, result in zip(specs, await self._engine.open_partitions(specs), strict=True):
+            key = spec.topic, spec.partition
+            if isinstance(result, EngineError):
+                self._offline.add(key)
+                _log.error("log not opened", extra={"folder": spec.folder, "code": result.code})
+            else:
+                self._open[key] = result
+                self._by_topic.setdefault(spec.topic, {})[spec.partition] = result
+
+    def _settings(self, topic: str) -> tuple[LogConfig, int]:
+        overrides = self._metadata.image.config("topic", topic)
+        jitter = self._config.resource_value(TOPIC["segment.jitter.ms"], overrides)
+        return log_config(self._config, overrides), jitter if isinstance(jitter, int) else 0
+
+    def _reconfigure(self, before: Image, after: Image) -> None:
+        """Broker settings lie under those of every topic; a topic's own concern it alone."""
+        changed = {
+            key
+            for key in before.configs.keys() | after.configs.keys()
+            if before.configs.get(key) != after.configs.get(key)
+        }
+        kinds = {kind for kind, _ in changed}
+        topics = self._by_topic if "broker" in kinds else {name for _, name in changed}
+        for topic in topics:
+            self.configure(topic)
+
+    def configure(self, topic: str) -> None:
+        """Give the open logs of a topic the settings of this moment."""
+        settings, jitter_ms = self._settings(topic)
+        for index, partition in self.of_topic(topic).items():
+            partition.configure(spread_rolls(settings, jitter_ms, topic, index))
+
+    def take_offline(self, handle: int) -> None:
+        """Note that the log behind an engine handle has failed."""
+        for key, partition in self._open.items():
+            if partition.handle == handle:
+                self._offline.add(key)
+                _log.error("log offline after a failed write", extra={"log": repr(partition)})
+
+    # ---- checkpoints and the end ----
+
+    async def checkpoint(self) -> None:
+        """Write down what is flushed and where logs start. OSError leaves the old checkpoints."""
+        flushed, starts = self._offsets()
+        await asyncio.to_thread(self._write, flushed, starts)
+
+    def _offsets(self) -> tuple[dict[Key, int], dict[Key, int]]:
+        offsets = {key: partition.offsets() for key, partition in self._open.items()}
+        flushed = {key: item.flushed_end for key, item in offsets.items()}
+        return flushed, {k: item.log_start for k, item in offsets.items() if item.log_start > 0}
+
+    def _write(self, recovery_points: Mapping[Key, int], log_starts: Mapping[Key, int]) -> None:
+        write_checkpoint(self._folder.path / RECOVERY_POINT_FILE, recovery_points)
+        write_checkpoint(self._folder.path / LOG_START_FILE, log_starts)
+
+    async def stop(self) -> bool:
+        """Flush and close every log and write the checkpoints; whether all went well.
+
+        Nothing may be appended any more.
+        """
+        async with self._busy:
+            ends = {key: partition.offsets().log_end for key, partition in self._open.items()}
+            flushed, starts = self._offsets()
+            try:
+                await self._engine.close_partitions(list(self._open.values()), delete=False)
+            except EngineError as error:
+                _log.error("logs not closed", extra={"error": str(error)})
+                self._write(flushed, starts)
+                return False
+            self._write(ends, starts)
+            self._open.clear()
+            return not self._offline
+
+
+def _make_folders(specs: Iterable[PartitionSpec]) -> None:
+    for spec in specs:
+        folder = Path(spec.folder)
+        if not folder.exists():
+            make_log_folder(folder, spec.topic_id)

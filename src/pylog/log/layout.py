@@ -1,0 +1,178 @@
+"""The data folder, laid out as Kafka's.
+
+=================================  ==============================================================
+.lock                              held with flock(2) while a broker uses the folder
+meta.properties                    which cluster and broker the folder belongs to
+.kafka_cleanshutdown               the last broker flushed every log before it ended
+recovery-point-offset-checkpoint   up to where each log is known to be on the disk
+log-start-offset-checkpoint        where each log starts, if above its first segment
+metadata.db                        the embedded metadata store (ours)
+TOPIC-PARTITION/                   a log: segments and indexes, partition.metadata
+=================================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pylog.log.checkpoint import flush_folder, replace_file
+from pylog.protocol.uuids import uuid_from_text, uuid_to_text
+
+METADATA_STORE: Final = "metadata.db"
+_META: Final = "meta.properties"
+_LOCK: Final = ".lock"
+_CLEAN: Final = ".kafka_cleanshutdown"
+_PARTITION_META: Final = "partition.metadata"
+_FOLDER_NAME: Final = re.compile(r"(?P<topic>[a-zA-Z0-9._-]+)-(?P<partition>\d+)")
+_DELETED_NAME: Final = re.compile(r".+\.[0-9a-f]{32}-delete")
+
+
+class FolderTaken(Exception):
+    """Another broker holds the folder's lock."""
+
+
+class WrongFolder(Exception):
+    """The folder belongs to another cluster or broker."""
+
+
+class FolderIdentity(NamedTuple):
+    """What meta.properties says; ids are 22 characters of URL-safe base64, as in Kafka."""
+
+    cluster_id: str
+    node_id: int
+    directory_id: str
+
+
+def random_id() -> str:
+    """A random UUID in Kafka's text form, which does not begin with a dash."""
+    while True:
+        text = uuid_to_text(random_uuid())
+        if not text.startswith("-"):
+            return text
+
+
+def random_uuid() -> bytes:
+    """16 random bytes with the marks of a version 4 UUID (RFC 9562)."""
+    value = bytearray(secrets.token_bytes(16))
+    value[6] = value[6] & 0x0F | 0x40
+    value[8] = value[8] & 0x3F | 0x80
+    return bytes(value)
+
+
+class DataFolder:
+    """The open, locked data folder. OSError from every call when the disk refuses."""
+
+    def __init__(self, path: Path) -> None:
+        """Make and lock the folder; :class:`FolderTaken` when a broker has it."""
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise FolderTaken(f"{path} is in use by another broker") from None
+
+    def close(self) -> None:
+        """Give the lock back."""
+        os.close(self._lock)
+
+    def identify(self, node_id: int) -> FolderIdentity:
+        """The folder's identity, given to it now when it is new; :class:`WrongFolder`."""
+        known = self._read_identity()
+        if known is None:
+            known = FolderIdentity(random_id(), node_id, random_id())
+            replace_file(self.path / _META, _meta_text(known))
+        if known.node_id != node_id:
+            raise WrongFolder(
+                f"{self.path} belongs to node {known.node_id}; this broker's node.id is {node_id}"
+            )
+        return known
+
+    def _read_identity(self) -> FolderIdentity | None:
+        path = self.path / _META
+        try:
+            values = _properties(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        try:
+            return FolderIdentity(
+                values["cluster.id"], int(values["node.id"]), values["directory.id"]
+            )
+        except (KeyError, ValueError) as error:
+            raise WrongFolder(f"{path} is malformed: {error}") from None
+
+    def take_clean_mark(self) -> bool:
+        """Whether the last broker ended well. The mark is removed: this run has to earn its own."""
+        try:
+            (self.path / _CLEAN).unlink()
+        except FileNotFoundError:
+            return False
+        flush_folder(self.path)
+        return True
+
+    def leave_clean_mark(self) -> None:
+        """Say that every log is flushed and closed."""
+        replace_file(self.path / _CLEAN, '{"version":0,"brokerEpoch":-1}\n')
+
+    def log_folder(self, topic: str, partition: int) -> Path:
+        """The folder of a partition's log."""
+        return self.path / f"{topic}-{partition}"
+
+    def log_folders(self) -> dict[tuple[str, int], Path]:
+        """All folders named like a log; those that are set aside or deleted are not."""
+        found = {}
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                match = _FOLDER_NAME.fullmatch(entry.name)
+                if match and entry.is_dir():
+                    found[match["topic"], int(match["partition"])] = Path(entry.path)
+        return found
+
+    def remove_deleted(self) -> None:
+        """Finish the deletions that an earlier run has begun."""
+        for entry in list(os.scandir(self.path)):
+            if _DELETED_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+
+    def set_aside(self, folder: Path) -> Path:
+        """Rename a log that belongs to no topic, so that no topic can find it."""
+        target = folder.with_name(f"{folder.name}.{secrets.token_hex(16)}-stray")
+        folder.rename(target)
+        flush_folder(self.path)
+        return target
+
+
+def make_log_folder(folder: Path, topic_id: bytes) -> None:
+    """Make the folder of a new log and note whose it is."""
+    folder.mkdir()
+    text = f"version: 0\ntopic_id: {uuid_to_text(topic_id)}"
+    (folder / _PARTITION_META).write_text(text, "ascii")
+
+
+def read_topic_id(folder: Path) -> bytes | None:
+    """The topic whose log a folder is; None when it does not say (its file was never flushed)."""
+    try:
+        text = (folder / _PARTITION_META).read_text("ascii")
+        _, topic_id = text.splitlines()
+        return uuid_from_text(topic_id.removeprefix("topic_id: "))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _properties(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {name.strip(): value.strip() for name, separator, value in pairs if separator}
+
+
+def _meta_text(identity: FolderIdentity) -> str:
+    return (
+        f"version=1\ncluster.id={identity.cluster_id}\nnode.id={identity.node_id}\n"
+        f"directory.id={identity.directory_id}\n"
+    )

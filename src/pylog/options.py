@@ -1,0 +1,576 @@
+"""The one table of settings: names, types, defaults and limits are Kafka's where Kafka has them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pylog.config import (
+    Check,
+    Dynamic,
+    Kind,
+    Option,
+    Scope,
+    Synonym,
+    Table,
+    at_least,
+    between,
+    one_of,
+    split_list,
+)
+
+_INT_MAX: Final = "2147483647"
+_LONG_MAX: Final = "9223372036854775807"
+_GIB: Final = str(1 << 30)
+_NO, _ONE, _ALL = Dynamic.NO, Dynamic.BROKER, Dynamic.CLUSTER
+_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+
+def _bool(name: str, default: str, doc: str, dynamic: Dynamic = _NO) -> Option:
+    return Option(name, Kind.BOOLEAN, default, doc, None, Scope.BROKER, dynamic)
+
+
+def _int(
+    name: str, default: str, doc: str, check: Check | None = None, dynamic: Dynamic = _NO
+) -> Option:
+    return Option(name, Kind.INT, default, doc, check, Scope.BROKER, dynamic)
+
+
+def _long(
+    name: str, default: str | None, doc: str, check: Check | None = None, dynamic: Dynamic = _NO
+) -> Option:
+    return Option(name, Kind.LONG, default, doc, check, Scope.BROKER, dynamic)
+
+
+def _text(
+    name: str, default: str | None, doc: str, check: Check | None = None, dynamic: Dynamic = _NO
+) -> Option:
+    return Option(name, Kind.STRING, default, doc, check, Scope.BROKER, dynamic)
+
+
+def _list(
+    name: str, default: str | None, doc: str, check: Check | None = None, dynamic: Dynamic = _NO
+) -> Option:
+    return Option(name, Kind.LIST, default, doc, check, Scope.BROKER, dynamic)
+
+
+def _one_folder(folders: list[str]) -> str | None:
+    return None if len(folders) == 1 else "exactly one folder is served"
+
+
+def _protocol_map(text: str) -> str | None:
+    for pair in split_list(text):
+        name, separator, protocol = pair.partition(":")
+        if not (name and separator and protocol in _PROTOCOLS):
+            return f"{pair!r} is not NAME:PROTOCOL with one of {', '.join(_PROTOCOLS)}"
+    return None
+
+
+def _gzip_level(level: int) -> str | None:
+    return None if level == -1 or 1 <= level <= 9 else "must be -1 or from 1 to 9"
+
+
+def _throttled_replicas(items: list[str]) -> str | None:
+    for item in items:
+        partition, separator, broker = item.partition(":")
+        pair = separator and partition.isdigit() and broker.isdigit()
+        if not pair and items != ["*"]:
+            return "must be * or a list of partition:broker"
+    return None
+
+
+def _only_false(value: bool) -> str | None:
+    return "remote storage is not served" if value else None
+
+
+_TYPES = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
+_TIMESTAMPS = ("CreateTime", "LogAppendTime")
+
+BROKER: Final = Table(
+    (
+        # ---- the broker and its listeners ----
+        _int("node.id", "1", "Number of this broker, unique in its cluster.", at_least(0)),
+        _text("broker.rack", None, "Name of the rack or zone where this broker stands."),
+        _list("log.dirs", "./pylog-data", "The data folder.", _one_folder),
+        _list(
+            "listeners",
+            "PLAINTEXT://127.0.0.1:9092",
+            "Addresses to listen on, as NAME://HOST:PORT. Port 0 takes a free one; an empty host "
+            "or 0.0.0.0 means every interface.",
+            None,
+            _ONE,
+        ),
+        _list(
+            "advertised.listeners",
+            None,
+            "Addresses that clients are told. Without it they are told those of `listeners`; "
+            "where that names no host, the address that the client itself has reached.",
+            None,
+            _ONE,
+        ),
+        _text(
+            "listener.security.protocol.map",
+            ",".join(f"{name}:{name}" for name in _PROTOCOLS),
+            "Protocol of each listener name.",
+            _protocol_map,
+            _ONE,
+        ),
+        _long(
+            "connections.max.idle.ms",
+            "600000",
+            "A connection without a request for so long is closed; -1 keeps it.",
+        ),
+        _int(
+            "max.connections", _INT_MAX, "Most connections of this broker at a time.", at_least(0)
+        ),
+        _int(
+            "socket.request.max.bytes",
+            "104857600",
+            "Largest request that is read; a larger one closes its connection.",
+            at_least(1),
+        ),
+        _int("fetch.max.bytes", "57671680", "Most record bytes in one answer.", at_least(1024)),
+        _int(
+            "max.incremental.fetch.session.cache.slots",
+            "1000",
+            "Fetch sessions that are kept (KIP-227).",
+            at_least(0),
+        ),
+        _int(
+            "background.threads",
+            "2",
+            "Threads for flushes, recovery, compaction and deletion of files.",
+            between(1, 64),
+        ),
+        _int(
+            "max.request.partition.size.limit",
+            "2000",
+            "Most partitions in one answer of DescribeTopicPartitions (KIP-966).",
+            at_least(1),
+        ),
+        # ---- topics ----
+        _bool(
+            "auto.create.topics.enable",
+            "true",
+            "A client that asks for an unknown topic, and allows it, makes the topic.",
+        ),
+        _bool("delete.topic.enable", "true", "Topics may be deleted."),
+        _int("num.partitions", "1", "Partitions of a topic made without a count.", at_least(1)),
+        Option(
+            "default.replication.factor",
+            Kind.SHORT,
+            "1",
+            "Replicas of a topic made without a count.",
+            at_least(1),
+        ),
+        _int(
+            "min.insync.replicas",
+            "1",
+            "Replicas that must have a record before a producer with acks=all is answered.",
+            at_least(1),
+            _ALL,
+        ),
+        _bool(
+            "unclean.leader.election.enable",
+            "false",
+            "A replica that lags may lead when no other is left, at the price of records.",
+            _ALL,
+        ),
+        # ---- logs ----
+        _text(
+            "log.durability",
+            "fsync",
+            "What an acknowledgement waits for: `fsync`, the record is on the disk; `os`, it is in "
+            "the page cache, which survives a killed process but no power cut (Kafka's way).",
+            one_of("fsync", "os"),
+        ),
+        _int("log.segment.bytes", _GIB, "Size at which a new segment begins.", at_least(14), _ALL),
+        _long(
+            "log.roll.ms", None, "Age at which a new segment begins; see hours.", at_least(1), _ALL
+        ),
+        _int("log.roll.hours", "168", "Age at which a new segment begins.", at_least(1)),
+        _long("log.roll.jitter.ms", None, "Random part of that age; see hours.", at_least(0), _ALL),
+        _int("log.roll.jitter.hours", "0", "Random part of that age.", at_least(0)),
+        _long("log.retention.ms", None, "How long records are kept; -1: for ever.", None, _ALL),
+        Option(
+            "log.retention.minutes",
+            Kind.INT,
+            None,
+            "How long records are kept; see log.retention.ms.",
+        ),
+        _int("log.retention.hours", "168", "How long records are kept; see log.retention.ms."),
+        _long(
+            "log.retention.bytes",
+            "-1",
+            "Size of a partition above which its oldest segments go; -1: no bound.",
+            None,
+            _ALL,
+        ),
+        _long(
+            "log.retention.check.interval.ms",
+            "300000",
+            "Time between two looks for segments to delete.",
+            at_least(1),
+        ),
+        _list(
+            "log.cleanup.policy",
+            "delete",
+            "What becomes of old records: `delete`, `compact` (the newest of a key stays), both, "
+            "or, with an empty list, nothing.",
+            one_of("compact", "delete"),
+            _ALL,
+        ),
+        _int("log.index.size.max.bytes", "10485760", "Largest index.", at_least(4), _ALL),
+        _int(
+            "log.index.interval.bytes",
+            "4096",
+            "Bytes of records between two entries of an index.",
+            at_least(0),
+            _ALL,
+        ),
+        _long(
+            "log.flush.interval.messages",
+            _LONG_MAX,
+            "Records after which a log is flushed where log.durability asks for no flush.",
+            at_least(1),
+            _ALL,
+        ),
+        _long("log.flush.interval.ms", None, "Time after which it is flushed.", None, _ALL),
+        _long(
+            "log.flush.scheduler.interval.ms",
+            _LONG_MAX,
+            "Used where log.flush.interval.ms is not set.",
+        ),
+        _int(
+            "log.flush.offset.checkpoint.interval.ms",
+            "60000",
+            "Time between two checkpoints of what is flushed.",
+            at_least(0),
+        ),
+        _int(
+            "log.flush.start.offset.checkpoint.interval.ms",
+            "60000",
+            "Time between two checkpoints of where logs start.",
+            at_least(0),
+        ),
+        _long(
+            "log.segment.delete.delay.ms",
+            "60000",
+            "Time before the files of a deleted segment go.",
+            at_least(0),
+            _ALL,
+        ),
+        _text(
+            "log.message.timestamp.type",
+            "CreateTime",
+            "Whose clock gives a record its time: the producer's or the broker's.",
+            one_of(*_TIMESTAMPS),
+            _ALL,
+        ),
+        _long(
+            "log.message.timestamp.before.max.ms",
+            _LONG_MAX,
+            "How far behind the broker's clock a producer's time may be.",
+            at_least(0),
+            _ALL,
+        ),
+        _long(
+            "log.message.timestamp.after.max.ms",
+            "3600000",
+            "How far ahead of the broker's clock a producer's time may be.",
+            at_least(0),
+            _ALL,
+        ),
+        _bool(
+            "log.preallocate",
+            "false",
+            "Taken for compatibility; files grow as they are written.",
+            _ALL,
+        ),
+        _int("message.max.bytes", "1048588", "Largest batch that is stored.", at_least(0), _ALL),
+        _text(
+            "compression.type",
+            "producer",
+            "Compression of what is stored; `producer` keeps what was sent.",
+            one_of(*_TYPES),
+            _ALL,
+        ),
+        _int("compression.gzip.level", "-1", "Level of gzip; -1: its default.", _gzip_level, _ALL),
+        _int("compression.lz4.level", "9", "Level of lz4.", between(1, 17), _ALL),
+        _int("compression.zstd.level", "3", "Level of zstd.", between(-131072, 22), _ALL),
+        _int(
+            "producer.id.expiration.ms",
+            "86400000",
+            "Time after which an idle producer's sequence is forgotten.",
+            at_least(1),
+            _ALL,
+        ),
+        # ---- compaction ----
+        _long(
+            "log.cleaner.delete.retention.ms",
+            "86400000",
+            "How long a tombstone stays readable.",
+            at_least(0),
+            _ALL,
+        ),
+        _long(
+            "log.cleaner.min.compaction.lag.ms",
+            "0",
+            "Age below which a record is not compacted.",
+            at_least(0),
+            _ALL,
+        ),
+        _long(
+            "log.cleaner.max.compaction.lag.ms",
+            _LONG_MAX,
+            "Age above which a record is due for compaction.",
+            at_least(1),
+            _ALL,
+        ),
+        Option(
+            "log.cleaner.min.cleanable.ratio",
+            Kind.DOUBLE,
+            "0.5",
+            "Share of not yet compacted bytes from which a log is compacted.",
+            between(0, 1),
+            Scope.BROKER,
+            _ALL,
+        ),
+        # ---- groups ----
+        _int(
+            "offsets.topic.num.partitions", "50", "Partitions of __consumer_offsets.", at_least(1)
+        ),
+        Option(
+            "offsets.topic.replication.factor",
+            Kind.SHORT,
+            "1",
+            "Replicas of __consumer_offsets.",
+            at_least(1),
+        ),
+        _int(
+            "offsets.topic.segment.bytes",
+            "104857600",
+            "Segment size of __consumer_offsets.",
+            at_least(1),
+        ),
+        _int(
+            "offsets.retention.minutes",
+            "10080",
+            "How long the offsets of an empty group are kept.",
+            at_least(1),
+        ),
+        _long(
+            "offsets.retention.check.interval.ms",
+            "600000",
+            "Time between two looks for expired offsets.",
+            at_least(1),
+        ),
+        _int("offset.metadata.max.bytes", "4096", "Longest text that may go with an offset."),
+        _int(
+            "group.initial.rebalance.delay.ms",
+            "3000",
+            "How long the first rebalance of an empty group waits for more members.",
+        ),
+        _int("group.min.session.timeout.ms", "6000", "Shortest session timeout of a member."),
+        _int("group.max.session.timeout.ms", "1800000", "Longest session timeout of a member."),
+        _int("group.max.size", _INT_MAX, "Most members of a group.", at_least(1)),
+        # ---- transactions ----
+        _int(
+            "transaction.max.timeout.ms",
+            "900000",
+            "Longest timeout that a transactional producer may ask for.",
+            at_least(1),
+        ),
+        _int(
+            "transactional.id.expiration.ms",
+            "604800000",
+            "Time after which an idle transactional id is forgotten.",
+            at_least(1),
+        ),
+        _int(
+            "transaction.state.log.num.partitions",
+            "50",
+            "Partitions of __transaction_state.",
+            at_least(1),
+        ),
+        Option(
+            "transaction.state.log.replication.factor",
+            Kind.SHORT,
+            "1",
+            "Replicas of __transaction_state.",
+            at_least(1),
+        ),
+        _int(
+            "transaction.state.log.segment.bytes",
+            "104857600",
+            "Segment size of __transaction_state.",
+            at_least(1),
+        ),
+        _int(
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+            "10000",
+            "Time between two looks for transactions that are over their timeout.",
+            at_least(1),
+        ),
+        _int(
+            "transaction.remove.expired.transaction.cleanup.interval.ms",
+            "3600000",
+            "Time between two looks for expired transactional ids.",
+            at_least(1),
+        ),
+    )
+)
+
+
+def _topic(name: str, doc: str, *synonyms: Synonym | str) -> Option:
+    """A topic's setting with the type, default and check of the broker's of the same meaning."""
+    named = tuple(Synonym(item) if isinstance(item, str) else item for item in synonyms)
+    model = BROKER[named[0].name]
+    default = BROKER[named[-1].name].default
+    if default is not None and named[-1].factor != 1:
+        default = str(int(default) * named[-1].factor)
+    return Option(
+        name,
+        model.kind,
+        default,
+        doc,
+        model.check,
+        Scope.TOPIC,
+        Dynamic.CLUSTER,
+        named,
+    )
+
+
+def _own(name: str, kind: Kind, default: str, doc: str, check: Check | None = None) -> Option:
+    return Option(name, kind, default, doc, check, Scope.TOPIC, Dynamic.CLUSTER)
+
+
+_HOUR: Final = 3_600_000
+
+TOPIC: Final = Table(
+    (
+        _topic(
+            "cleanup.policy",
+            "What becomes of old records: delete, compact, both, or nothing.",
+            "log.cleanup.policy",
+        ),
+        _topic("compression.gzip.level", "Level of gzip.", "compression.gzip.level"),
+        _topic("compression.lz4.level", "Level of lz4.", "compression.lz4.level"),
+        _topic("compression.type", "Compression of what is stored.", "compression.type"),
+        _topic("compression.zstd.level", "Level of zstd.", "compression.zstd.level"),
+        _topic(
+            "delete.retention.ms",
+            "How long a tombstone stays readable.",
+            "log.cleaner.delete.retention.ms",
+        ),
+        _topic(
+            "file.delete.delay.ms",
+            "Time before the files of a deleted segment go.",
+            "log.segment.delete.delay.ms",
+        ),
+        _topic(
+            "flush.messages",
+            "Records after which the log is flushed where log.durability asks for no flush.",
+            "log.flush.interval.messages",
+        ),
+        _topic(
+            "flush.ms",
+            "Time after which the log is flushed where log.durability asks for no flush.",
+            "log.flush.interval.ms",
+            "log.flush.scheduler.interval.ms",
+        ),
+        _own(
+            "follower.replication.throttled.replicas",
+            Kind.LIST,
+            "",
+            "Replicas, as partition:broker or *, whose fetching is throttled.",
+            _throttled_replicas,
+        ),
+        _topic(
+            "index.interval.bytes",
+            "Bytes of records between two entries of an index.",
+            "log.index.interval.bytes",
+        ),
+        _own(
+            "leader.replication.throttled.replicas",
+            Kind.LIST,
+            "",
+            "Replicas, as partition:broker or *, whose sending is throttled.",
+            _throttled_replicas,
+        ),
+        _topic(
+            "max.compaction.lag.ms",
+            "Age above which a record is due for compaction.",
+            "log.cleaner.max.compaction.lag.ms",
+        ),
+        _topic("max.message.bytes", "Largest batch that is stored.", "message.max.bytes"),
+        _topic(
+            "message.timestamp.after.max.ms",
+            "How far ahead of the broker's clock a producer's time may be.",
+            "log.message.timestamp.after.max.ms",
+        ),
+        _topic(
+            "message.timestamp.before.max.ms",
+            "How far behind the broker's clock a producer's time may be.",
+            "log.message.timestamp.before.max.ms",
+        ),
+        _topic(
+            "message.timestamp.type",
+            "Whose clock gives a record its time.",
+            "log.message.timestamp.type",
+        ),
+        _topic(
+            "min.cleanable.dirty.ratio",
+            "Share of not yet compacted bytes from which the log is compacted.",
+            "log.cleaner.min.cleanable.ratio",
+        ),
+        _topic(
+            "min.compaction.lag.ms",
+            "Age below which a record is not compacted.",
+            "log.cleaner.min.compaction.lag.ms",
+        ),
+        _topic(
+            "min.insync.replicas",
+            "Replicas that must have a record before a producer with acks=all is answered.",
+            "min.insync.replicas",
+        ),
+        _topic("preallocate", "Taken for compatibility; files grow as written.", "log.preallocate"),
+        _own(
+            "remote.storage.enable",
+            Kind.BOOLEAN,
+            "false",
+            "Old segments move to remote storage. Only false is served.",
+            _only_false,
+        ),
+        _topic(
+            "retention.bytes",
+            "Size of a partition above which its oldest segments go; -1: no bound.",
+            "log.retention.bytes",
+        ),
+        _topic(
+            "retention.ms",
+            "How long records are kept; -1: for ever.",
+            "log.retention.ms",
+            Synonym("log.retention.minutes", 60_000),
+            Synonym("log.retention.hours", _HOUR),
+        ),
+        _topic("segment.bytes", "Size at which a new segment begins.", "log.segment.bytes"),
+        _topic("segment.index.bytes", "Largest index.", "log.index.size.max.bytes"),
+        _topic(
+            "segment.jitter.ms",
+            "Random part of the age at which a new segment begins.",
+            "log.roll.jitter.ms",
+            Synonym("log.roll.jitter.hours", _HOUR),
+        ),
+        _topic(
+            "segment.ms",
+            "Age at which a new segment begins.",
+            "log.roll.ms",
+            Synonym("log.roll.hours", _HOUR),
+        ),
+        _topic(
+            "unclean.leader.election.enable",
+            "A replica that lags may lead when no other is left, at the price of records.",
+            "unclean.leader.election.enable",
+        ),
+    )
+)

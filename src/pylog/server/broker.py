@@ -1,0 +1,212 @@
+"""A broker: its services, and the order in which they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from pathlib import Path
+from typing import Final
+
+from pylog.cluster.features import FEATURES
+from pylog.cluster.image import (
+    CLUSTER_KEY,
+    BrokerImage,
+    Image,
+    broker_key,
+    encode,
+    encode_broker,
+    feature_key,
+)
+from pylog.cluster.metadata import Metadata, Proposal
+from pylog.cluster.partitions import LocalPartitions
+from pylog.cluster.sqlite_store import SqliteStore
+from pylog.cluster.store import Store, Write
+from pylog.cluster.topics import Topics
+from pylog.config import BrokerConfig
+from pylog.coordinator.service import Coordinators
+from pylog.engine import Engine, EngineOptions
+from pylog.log.layout import METADATA_STORE, DataFolder
+from pylog.server.dispatch import Dispatcher
+from pylog.server.handlers import Handlers
+from pylog.server.listeners import (
+    Address,
+    Endpoint,
+    advertised_of,
+    format_host_port,
+    listeners_of,
+)
+
+_log = logging.getLogger(__name__)
+
+DRAIN_MS: Final = 2000
+_LEASE_S: Final = 10.0
+
+
+class CannotListen(Exception):
+    """A listener's address is taken or not ours."""
+
+
+class Broker:
+    """The services of one broker. Handlers reach them through ``context.broker``.
+
+    ``config`` settings · ``engine`` native engine · ``metadata`` the cluster's image ·
+    ``partitions`` open logs by topic and index · ``topics`` creation and deletion · ``groups``,
+    ``producer_ids``, ``transactions`` the coordinators · ``endpoints`` bound listeners by number
+    """
+
+    def __init__(self, config: BrokerConfig) -> None:
+        """ConfigError when the settings don't fit together; nothing is opened yet."""
+        self.config = config
+        self.node_id = config.integer("node.id")
+        self.endpoints: list[Endpoint] = listeners_of(config)
+        self._advertised = advertised_of(config)
+        self.handlers = Handlers()
+        self._background: list[asyncio.Task[None]] = []
+
+    # ---- start ----
+
+    async def start(self) -> None:
+        """Open everything, then serve. On an error nothing is left open.
+
+        FolderTaken, WrongFolder, CannotListen, OSError.
+        """
+        self.folder = DataFolder(Path(self.config.items("log.dirs")[0]))
+        try:
+            self._identity = self.folder.identify(self.node_id)
+            self.engine = Engine(_engine_options(self.config))
+        except BaseException:
+            self.folder.close()
+            raise
+        try:
+            self.endpoints = [self._listen(*item) for item in enumerate(self.endpoints)]
+            await self._start_services(self.folder.take_clean_mark())
+        except BaseException:
+            self.engine.close()
+            self.folder.close()
+            raise
+
+    def _listen(self, number: int, endpoint: Endpoint) -> Endpoint:
+        try:
+            port = self.engine.listen(number, endpoint.host or "0.0.0.0", endpoint.port)
+        except OSError as error:
+            where = format_host_port(endpoint.host, endpoint.port)
+            raise CannotListen(f"can't listen on {where}: {error.strerror}") from error
+        return endpoint._replace(port=port)
+
+    async def _start_services(self, clean: bool) -> None:
+        self.folder.remove_deleted()
+        self._store: Store = SqliteStore(self.folder.path / METADATA_STORE)
+        self.metadata = Metadata(self._store)
+        await self.metadata.start()
+        await self._register()
+        self._follow_settings(Image(), self.metadata.image)
+        self.metadata.listen(self._follow_settings)
+        self.partitions = LocalPartitions(self.engine, self.folder, self.config, self.metadata)
+        self.topics = Topics(self.metadata, self.partitions, self.config)
+        if not clean:
+            await self.topics.begin_epochs(self.node_id)
+        await self.partitions.start(clean)
+        self.coordinators = Coordinators(self)
+        self.groups = self.coordinators.groups
+        self.producer_ids = self.coordinators.producer_ids
+        self.transactions = self.coordinators.transactions
+        await self.coordinators.start()
+        self._dispatcher = Dispatcher(self, self.handlers)
+        self.engine.start(self._dispatcher.on_request, on_offline=self.partitions.take_offline)
+        self._background = [asyncio.create_task(self._checkpoint_often(), name="checkpoints")]
+
+    async def _register(self) -> None:
+        """Enter this broker into the image, and the cluster itself when it is new."""
+        lease = await self._store.grant_lease(_LEASE_S)
+        me = broker_key(self.node_id)
+        listeners = {item.name: self._told(item) for item in self.endpoints}
+
+        def plan(image: Image) -> Proposal:
+            value = encode_broker(listeners, self.config.optional_text("broker.rack"))
+            writes = [Write(me, value, image.version(me), lease)]
+            if not image.cluster_id:
+                writes.append(Write(CLUSTER_KEY, encode({"id": self._identity.cluster_id}), 0))
+                writes += [
+                    Write(feature_key(item.name), encode(item.default), 0)
+                    for item in FEATURES.values()
+                    if item.default
+                ]
+            return Proposal(writes)
+
+        await self.metadata.propose(plan)
+
+    def _told(self, endpoint: Endpoint) -> Address:
+        """What other brokers and their clients are told about a listener of this one."""
+        told = self._advertised.get(endpoint.name, endpoint)
+        host = socket.gethostname() if told.every_interface else told.host
+        return host, told.port or endpoint.port
+
+    def _follow_settings(self, before: Image, after: Image) -> None:
+        mine, all_brokers = str(self.node_id), ""
+        if before.configs is not after.configs:
+            self.config.set_dynamic(
+                after.config("broker", mine), after.config("broker", all_brokers)
+            )
+
+    # ---- serve ----
+
+    @property
+    def cluster_id(self) -> str:
+        """22 characters, as Kafka writes them."""
+        return self.metadata.image.cluster_id
+
+    def address_of(self, broker: BrokerImage, listener: str, reached: str) -> Address | None:
+        """Where a client of a listener finds a broker; None when it has no such listener.
+
+        ``reached`` is the address at which the client has found this broker: the one it is told
+        when the settings name no host.
+        """
+        address = broker.listeners.get(listener)
+        if address is None or broker.broker_id != self.node_id:
+            return address
+        endpoint = next(item for item in self.endpoints if item.name == listener)
+        if self._advertised.get(listener, endpoint).every_interface and reached:
+            return reached, address[1]
+        return address
+
+    async def _checkpoint_often(self) -> None:
+        while True:
+            await asyncio.sleep(
+                self.config.integer("log.flush.offset.checkpoint.interval.ms") / 1000
+            )
+            try:
+                await self.partitions.checkpoint()
+            except OSError as error:
+                _log.error("checkpoint not written", extra={"error": str(error)})
+
+    # ---- stop ----
+
+    async def stop(self) -> None:
+        """Answer what is in flight, flush and close every log, and let go of the folder."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.coordinators.stop()
+        await self.engine.stop(DRAIN_MS)
+        await self._dispatcher.finish()
+        clean = await self.partitions.stop()
+        await self.metadata.stop()
+        await self._store.close()
+        self.engine.close()
+        if clean:
+            self.folder.leave_clean_mark()
+        self.folder.close()
+
+
+def _engine_options(config: BrokerConfig) -> EngineOptions:
+    return EngineOptions(
+        node_id=config.integer("node.id"),
+        worker_threads=config.integer("background.threads"),
+        max_connections=config.integer("max.connections"),
+        max_frame_bytes=config.integer("socket.request.max.bytes"),
+        fetch_max_bytes=config.integer("fetch.max.bytes"),
+        fetch_session_slots=config.integer("max.incremental.fetch.session.cache.slots"),
+        idle_timeout_ms=config.integer("connections.max.idle.ms"),
+        housekeep_interval_ms=config.integer("log.retention.check.interval.ms"),
+    )

@@ -1,0 +1,149 @@
+"""From a request of the control lane to its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from pylog.apis.context import RequestContext
+from pylog.apis.k18_api_versions import describe_versions
+from pylog.engine import Request
+from pylog.protocol.api_keys import API_KEYS, API_VERSIONS, encode_response, response_class
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.message import Message
+from pylog.protocol.wire import WireError, decode
+from pylog.server.handlers import Handler, Handlers
+
+if TYPE_CHECKING:
+    from pylog.server.broker import Broker
+
+_log = logging.getLogger(__name__)
+
+ANONYMOUS: Final = "User:ANONYMOUS"
+NO_ANSWER: Final = b""
+
+
+class Unanswerable(Exception):
+    """The protocol has no answer for this request: its connection is closed."""
+
+
+class Dispatcher:
+    """Serves each request in a task of its own; the engine keeps a connection's in order."""
+
+    def __init__(self, broker: Broker, handlers: Handlers) -> None:
+        self._broker = broker
+        self._handlers = handlers
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on_request(self, request: Request) -> None:
+        """The engine's callback."""
+        task = asyncio.get_running_loop().create_task(self._serve(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Cancel what is still being served; its connections are gone by now."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, request: Request) -> None:
+        engine = self._broker.engine
+        try:
+            answer = await self._answer(request)
+        except (Unanswerable, WireError) as error:
+            _log.warning("connection closed: %s", error, extra=_fields(request))
+            engine.close_connection(request.connection)
+        except Exception:
+            _log.exception("connection closed: handler failed", extra=_fields(request))
+            engine.close_connection(request.connection)
+        else:
+            engine.reply(request.connection, answer)
+
+    async def _answer(self, request: Request) -> bytes:
+        key, version = request.api_key, request.api_version
+        handler = self._handlers.find(key, version)
+        if handler is None:
+            return self._unsupported(request)
+        message = decode(handler.request_class, request.body, version)
+        try:
+            response = await handler.handle(message, self._context(request))
+        except ApiError as error:
+            response = refusal(handler, message, version, error)
+        if response is None:
+            return NO_ANSWER
+        return encode_response(key, version, request.correlation_id, response)
+
+    def _context(self, request: Request) -> RequestContext:
+        return RequestContext(
+            broker=self._broker,
+            api_key=request.api_key,
+            version=request.api_version,
+            client_id=request.client_id,
+            client_host=request.peer,
+            local_host=request.local,
+            principal=ANONYMOUS,
+            listener=self._broker.endpoints[request.listener].name,
+            connection=request.connection,
+        )
+
+    def _unsupported(self, request: Request) -> bytes:
+        """UNSUPPORTED_VERSION in a version that the client has a chance to read.
+
+        A client that asks for ApiVersions reads version 0 of the answer and tries again with what
+        that lists (KIP-511). Others get the nearest version that is served, when it has a place
+        for an error.
+        """
+        key = request.api_key
+        code = ErrorCode.UNSUPPORTED_VERSION
+        served = {api.key: api for api in self._handlers.served}
+        api = served.get(key)
+        if api is None:
+            raise Unanswerable("API key is not served")
+        if key == API_VERSIONS:
+            versions = describe_versions(self._broker, code)
+            return encode_response(key, 0, request.correlation_id, versions)
+        version = min(max(request.api_version, api.min_version), api.max_version)
+        response = error_response(key, version, code)
+        return encode_response(key, version, request.correlation_id, response)
+
+
+def refusal(handler: Handler, request: Message, version: int, error: ApiError) -> Message:
+    """The response to a request that was refused as a whole."""
+    if handler.refuse is not None:
+        return handler.refuse(request, error)
+    return error_response(handler.api.key, version, error.code, error.message)
+
+
+def error_response(key: int, version: int, code: ErrorCode, message: str | None = None) -> Message:
+    """A response that says nothing but its error; Unanswerable when it has no place for one."""
+    cls = response_class(key)
+    fields = {row[0] for row in cls.FIELDS if _in_range(version, row[2])}
+    if "error_code" not in fields:
+        raise Unanswerable(f"{API_KEYS[key].name} v{version} can't carry {code.name}")
+    response = cls()
+    response.error_code = code  # type: ignore[attr-defined]
+    if message is not None and "error_message" in fields:
+        response.error_message = message  # type: ignore[attr-defined]
+    return response
+
+
+def _in_range(version: int, versions: str) -> bool:
+    """Whether a version is in ``3+``, ``0-2``, ``1`` or the empty range."""
+    first, separator, last = versions.rstrip("+").partition("-")
+    if versions.endswith("+"):
+        return version >= int(first)
+    if not first:
+        return False
+    return int(first) <= version <= int(last if separator else first)
+
+
+def _fields(request: Request) -> dict[str, object]:
+    api = API_KEYS.get(request.api_key)
+    return {
+        "api": api.name if api else request.api_key,
+        "version": request.api_version,
+        "client": request.client_id or "",
+        "peer": request.peer,
+    }
