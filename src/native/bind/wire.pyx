@@ -251,10 +251,11 @@ cdef object null_of(Step step):
 
 
 cdef object read_value(Reader reader, Step step, bint nullable):
+    """A struct that may be null has a byte in front: 1, or -1 for null (0 in a tagged field)."""
     if step.kind == STRING or step.kind == BYTES:
         return read_bytes(reader, step, nullable)
     if step.kind == STRUCT:
-        if nullable and <int8_t> reader.big_endian(1) < 0:
+        if nullable and <int8_t> reader.big_endian(1) <= (-1 if step.tag < 0 else 0):
             return None
         return read_struct(reader, step.plan)
     return read_fixed(reader, step.kind)
@@ -406,7 +407,7 @@ cdef int write_value(Writer writer, Step step, object value, bint nullable) exce
         return write_fixed(writer, step, value)
     if value is None:
         check_null(step, nullable)
-        return writer.big_endian(0xFF, 1)
+        return writer.big_endian(0xFF if step.tag < 0 else 0, 1)
     if nullable:
         writer.big_endian(1, 1)
     return write_struct(writer, step.plan, value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import struct
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pylog.protocol.api_table import ROWS
@@ -87,8 +86,7 @@ def encode_request(
     return b"".join((start, name, tags, encode(message, version)))
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHeader:
+class RequestHeader(NamedTuple):
     """What is in front of a request; ``size`` is its length in bytes."""
 
     api_key: int
