@@ -61,8 +61,7 @@ class Dynamic(enum.Enum):
     """How a broker's setting can be altered while it runs (KIP-226)."""
 
     NO = "read-only"
-    BROKER = "per-broker"
-    CLUSTER = "cluster-wide"
+    CLUSTER = "cluster-wide"  # for one broker, or for all of them
 
 
 class Synonym(NamedTuple):

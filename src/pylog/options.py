@@ -21,7 +21,7 @@ from pylog.config import (
 _INT_MAX: Final = "2147483647"
 _LONG_MAX: Final = "9223372036854775807"
 _GIB: Final = str(1 << 30)
-_NO, _ONE, _ALL = Dynamic.NO, Dynamic.BROKER, Dynamic.CLUSTER
+_NO, _ALL = Dynamic.NO, Dynamic.CLUSTER
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
@@ -96,23 +96,18 @@ BROKER: Final = Table(
             "PLAINTEXT://127.0.0.1:9092",
             "Addresses to listen on, as NAME://HOST:PORT. Port 0 takes a free one; an empty host "
             "or 0.0.0.0 means every interface.",
-            None,
-            _ONE,
         ),
         _list(
             "advertised.listeners",
             None,
             "Addresses that clients are told. Without it they are told those of `listeners`; "
             "where that names no host, the address that the client itself has reached.",
-            None,
-            _ONE,
         ),
         _text(
             "listener.security.protocol.map",
             ",".join(f"{name}:{name}" for name in _PROTOCOLS),
             "Protocol of each listener name.",
             _protocol_map,
-            _ONE,
         ),
         _long(
             "connections.max.idle.ms",

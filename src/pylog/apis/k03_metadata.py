@@ -16,7 +16,7 @@ Version notes
 from __future__ import annotations
 
 from pylog.apis.context import RequestContext
-from pylog.cluster.image import NO_LEADER, Image, PartitionImage, TopicImage
+from pylog.cluster.image import NO_LEADER, TopicImage
 from pylog.cluster.topics import NewTopic, check_name
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.message import ZERO_UUID
@@ -35,7 +35,7 @@ async def handle(request: MetadataRequest, context: RequestContext) -> MetadataR
     wanted = request.topics
     if wanted is None or (context.version == 0 and not wanted):
         image = context.broker.metadata.image
-        topics = [_describe(image, topic, context) for topic in image.topics.values()]
+        topics = [_describe(topic, context) for topic in image.topics.values()]
     else:
         may_create = request.allow_auto_topic_creation or context.version < 4
         topics = [await _find(item, may_create, context) for item in wanted]
@@ -82,7 +82,7 @@ async def _find(
         return MetadataResponseTopic(
             error_code=error.code, name=wanted.name, topic_id=wanted.topic_id
         )
-    return _describe(broker.metadata.image, topic, context)
+    return _describe(topic, context)
 
 
 async def _find_by_name(name: str, may_create: bool, context: RequestContext) -> TopicImage:
@@ -96,28 +96,27 @@ async def _find_by_name(name: str, may_create: bool, context: RequestContext) ->
     return await broker.topics.ensure(NewTopic(name))
 
 
-def _describe(image: Image, topic: TopicImage, context: RequestContext) -> MetadataResponseTopic:
+def _describe(topic: TopicImage, context: RequestContext) -> MetadataResponseTopic:
     return MetadataResponseTopic(
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.internal,
         partitions=[
-            _describe_partition(image, topic.name, index, state, context)
-            for index, state in enumerate(topic.partitions)
+            describe_partition(topic, index, context) for index in range(len(topic.partitions))
         ],
     )
 
 
-def _describe_partition(
-    image: Image, topic: str, index: int, state: PartitionImage, context: RequestContext
+def describe_partition(
+    topic: TopicImage, index: int, context: RequestContext
 ) -> MetadataResponsePartition:
-    broker = context.broker
-    offline = [replica for replica in state.replicas if replica not in image.brokers]
-    leader = state.leader
-    if broker.partitions.is_offline(topic, index):
+    """A partition's leader and replicas. A log that can't be used here has no leader."""
+    broker, state = context.broker, topic.partitions[index]
+    alive = broker.metadata.image.brokers
+    offline = [replica for replica in state.replicas if replica not in alive]
+    if broker.partitions.is_offline(topic.name, index):
         offline.append(broker.node_id)
-    if leader in offline:
-        leader = NO_LEADER
+    leader = NO_LEADER if state.leader in offline else state.leader
     return MetadataResponsePartition(
         error_code=ErrorCode.LEADER_NOT_AVAILABLE if leader == NO_LEADER else ErrorCode.NONE,
         partition_index=index,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from pylog.cluster.configs import check_topic_configs
 from pylog.cluster.image import (
     INTERNAL_TOPICS,
     Image,
@@ -26,9 +27,8 @@ from pylog.cluster.image import (
 from pylog.cluster.metadata import Metadata, Proposal
 from pylog.cluster.partitions import LocalPartitions
 from pylog.cluster.store import Write
-from pylog.config import BrokerConfig, ConfigError
+from pylog.config import BrokerConfig
 from pylog.log.layout import random_uuid
-from pylog.options import TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -130,7 +130,8 @@ class Topics:
             assignment = self._own_assignment(image, topic, room)
         if len(assignment) > room:
             raise ApiError(ErrorCode.POLICY_VIOLATION, "Too many partitions in one request.")
-        configs = check_topic_configs(topic.configs)
+        configs = _texts(topic.configs)
+        check_topic_configs(self._config, configs)
         return CreatedTopic(topic.name, random_uuid(), assignment, configs)
 
     def _own_assignment(self, image: Image, topic: NewTopic, room: int) -> Assignment:
@@ -253,17 +254,11 @@ def _collision_key(name: str) -> str:
     return name.replace(".", "_")
 
 
-def check_topic_configs(configs: Mapping[str, str | None]) -> dict[str, str]:
-    """The settings as they are stored; INVALID_CONFIG for an unknown name or a wrong value."""
+def _texts(configs: Mapping[str, str | None]) -> dict[str, str]:
     for name, text in configs.items():
         if text is None:
             raise ApiError(ErrorCode.INVALID_CONFIG, f"Null value for topic setting {name}.")
-    texts = {name: text for name, text in configs.items() if text is not None}
-    try:
-        TOPIC.check(texts)
-    except ConfigError as error:
-        raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
-    return texts
+    return {name: text for name, text in configs.items() if text is not None}
 
 
 def spread(image: Image, factor: int, indexes: range) -> Assignment:

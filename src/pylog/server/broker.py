@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from pylog.cluster.configs import ALL_BROKERS, Configs
 from pylog.cluster.features import FEATURES
 from pylog.cluster.image import (
     CLUSTER_KEY,
@@ -51,8 +52,9 @@ class Broker:
     """The services of one broker. Handlers reach them through ``context.broker``.
 
     ``config`` settings · ``engine`` native engine · ``metadata`` the cluster's image ·
-    ``partitions`` open logs by topic and index · ``topics`` creation and deletion · ``groups``,
-    ``producer_ids``, ``transactions`` the coordinators · ``endpoints`` bound listeners by number
+    ``partitions`` open logs by topic and index · ``topics`` creation and deletion · ``configs``
+    alteration of settings · ``groups``, ``producer_ids``, ``transactions`` the coordinators ·
+    ``endpoints`` bound listeners by number
     """
 
     def __init__(self, config: BrokerConfig) -> None:
@@ -104,6 +106,7 @@ class Broker:
         self.metadata.listen(self._follow_settings)
         self.partitions = LocalPartitions(self.engine, self.folder, self.config, self.metadata)
         self.topics = Topics(self.metadata, self.partitions, self.config)
+        self.configs = Configs(self.metadata, self.config)
         if not clean:
             await self.topics.begin_epochs(self.node_id)
         await self.partitions.start(clean)
@@ -143,10 +146,9 @@ class Broker:
         return host, told.port or endpoint.port
 
     def _follow_settings(self, before: Image, after: Image) -> None:
-        mine, all_brokers = str(self.node_id), ""
         if before.configs is not after.configs:
             self.config.set_dynamic(
-                after.config("broker", mine), after.config("broker", all_brokers)
+                after.config("broker", str(self.node_id)), after.config("broker", ALL_BROKERS)
             )
 
     # ---- serve ----

@@ -1,0 +1,130 @@
+"""DescribeConfigs: the settings of topics and brokers, with where each comes from.
+
+Behaviour
+    A broker describes itself, by its number; with an empty name, what is set for all brokers. The
+    value of a password is null. Without keys, or with an empty list of them, all are given; keys
+    that don't exist are left out.
+Version notes
+    1  the lowest served: source and synonyms (KIP-226); 3 type and documentation (KIP-569)
+Not done
+    Resources other than topics and brokers (INVALID_REQUEST).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pylog.apis.context import RequestContext
+from pylog.cluster.configs import ALL_BROKERS, ResourceType
+from pylog.cluster.topics import check_name
+from pylog.config import Dynamic, Option, Origin, Source
+from pylog.options import BROKER, TOPIC
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResourceResult,
+    DescribeConfigsResponse,
+    DescribeConfigsResult,
+    DescribeConfigsSynonym,
+)
+
+
+async def handle(
+    request: DescribeConfigsRequest, context: RequestContext
+) -> DescribeConfigsResponse:
+    results = []
+    for resource in request.resources:
+        result = DescribeConfigsResult(
+            error_message=None,
+            resource_type=resource.resource_type,
+            resource_name=resource.resource_name,
+        )
+        try:
+            described = _describe(resource, context)
+        except ApiError as error:
+            result.error_code, result.error_message = error.code, error.message
+        else:
+            result.configs = [
+                entry
+                for entry in described
+                if not resource.configuration_keys or entry.name in resource.configuration_keys
+            ]
+            _leave_out(request, result.configs)
+        results.append(result)
+    return DescribeConfigsResponse(results=results)
+
+
+def _leave_out(
+    request: DescribeConfigsRequest, entries: Sequence[DescribeConfigsResourceResult]
+) -> None:
+    for entry in entries:
+        if not request.include_synonyms:
+            entry.synonyms = []
+        if not request.include_documentation:
+            entry.documentation = None
+
+
+def _describe(
+    resource: DescribeConfigsResource, context: RequestContext
+) -> list[DescribeConfigsResourceResult]:
+    name = resource.resource_name
+    if resource.resource_type == ResourceType.TOPIC:
+        return _describe_topic(name, context)
+    if resource.resource_type != ResourceType.BROKER:
+        raise ApiError(
+            ErrorCode.INVALID_REQUEST,
+            f"Resources of type {resource.resource_type} have no settings here.",
+        )
+    broker = context.broker
+    if name == ALL_BROKERS:
+        return _describe_all_brokers(broker.metadata.image.config("broker", ALL_BROKERS))
+    if name != str(broker.node_id):
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"This is broker {broker.node_id}, not '{name}'.")
+    return [
+        _entry(option, origins[0].text, origins)
+        for option in BROKER.by_name.values()
+        if (origins := broker.config.origins(option.name))
+    ]
+
+
+def _describe_topic(name: str, context: RequestContext) -> list[DescribeConfigsResourceResult]:
+    check_name(name)
+    image, config = context.broker.metadata.image, context.broker.config
+    if name not in image.topics:
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    overrides = image.config("topic", name)
+    entries = []
+    for option in TOPIC.by_name.values():
+        origins = config.resource_origins(option, overrides, Source.TOPIC)
+        entries.append(_entry(option, config.resource_text(option, origins), origins))
+    return entries
+
+
+def _describe_all_brokers(texts: Mapping[str, str]) -> list[DescribeConfigsResourceResult]:
+    return [
+        _entry(BROKER[name], text, [Origin(name, text, Source.CLUSTER)])
+        for name, text in texts.items()
+    ]
+
+
+def _entry(
+    option: Option, text: str | None, origins: Sequence[Origin]
+) -> DescribeConfigsResourceResult:
+    def shown(value: str | None) -> str | None:
+        return None if option.sensitive else value
+
+    return DescribeConfigsResourceResult(
+        name=option.name,
+        value=shown(text),
+        read_only=option.dynamic is Dynamic.NO,
+        config_source=origins[0].source,
+        is_sensitive=option.sensitive,
+        synonyms=[
+            DescribeConfigsSynonym(name=origin.name, value=shown(origin.text), source=origin.source)
+            for origin in origins
+            if origin.text is not None
+        ],
+        config_type=option.kind,
+        documentation=option.doc,
+    )

@@ -1,0 +1,51 @@
+"""IncrementalAlterConfigs: set, delete, append to and subtract from single settings (KIP-339).
+
+Behaviour
+    Each resource has its own result, and all its changes are made or none. APPEND and SUBTRACT
+    start from the value in force and want a list. A broker's settings are altered by its number,
+    or with an empty name for all brokers; those that can't change while a broker runs are refused
+    with INVALID_REQUEST. A resource that is named twice is refused with INVALID_REQUEST.
+Version notes
+    0 and 1 differ in their encoding only.
+Not done
+    Resources other than topics and brokers (INVALID_REQUEST).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pylog.apis.context import RequestContext
+from pylog.cluster.configs import ConfigChange
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.incremental_alter_configs import (
+    AlterConfigsResourceResponse,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
+
+
+async def handle(
+    request: IncrementalAlterConfigsRequest, context: RequestContext
+) -> IncrementalAlterConfigsResponse:
+    counts = Counter((item.resource_type, item.resource_name) for item in request.resources)
+    responses = []
+    for item in request.resources:
+        resource = item.resource_type, item.resource_name
+        response = AlterConfigsResourceResponse(
+            error_message=None, resource_type=resource[0], resource_name=resource[1]
+        )
+        try:
+            if counts[resource] > 1:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "The resource is named more than once.")
+            changes = [
+                ConfigChange(entry.name, entry.config_operation, entry.value)
+                for entry in item.configs
+            ]
+            await context.broker.configs.change(
+                *resource, changes, validate_only=request.validate_only
+            )
+        except ApiError as error:
+            response.error_code, response.error_message = error.code, error.message
+        responses.append(response)
+    return IncrementalAlterConfigsResponse(responses=responses)

@@ -1,0 +1,201 @@
+"""Settings of topics and brokers that live in the cluster's metadata, and how they are altered."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from pylog.cluster.image import Image, config_key, encode, topic_key
+from pylog.cluster.metadata import Metadata, Proposal
+from pylog.cluster.store import Condition, Write
+from pylog.config import BrokerConfig, ConfigError, Dynamic, Kind, Option, Table, split_list
+from pylog.options import BROKER, TOPIC
+from pylog.protocol.errors import ApiError, ErrorCode
+
+Texts = Mapping[str, str]
+ALL_BROKERS: Final = ""
+
+
+class ResourceType(enum.IntEnum):
+    """What has settings, numbered as in Kafka's protocol."""
+
+    TOPIC = 2
+    BROKER = 4
+
+
+class Operation(enum.IntEnum):
+    """What IncrementalAlterConfigs can do to a setting (KIP-339)."""
+
+    SET = 0
+    DELETE = 1
+    APPEND = 2
+    SUBTRACT = 3
+
+
+class ConfigChange(NamedTuple):
+    """One step of an incremental alteration; ``operation`` and ``value`` come from the wire."""
+
+    name: str
+    operation: int
+    value: str | None
+
+
+class Configs:
+    """Alters settings; all brokers follow through the image."""
+
+    def __init__(self, metadata: Metadata, config: BrokerConfig) -> None:
+        self._metadata = metadata
+        self._config = config
+
+    async def replace(
+        self,
+        kind: int,
+        name: str,
+        texts: Mapping[str, str | None],
+        *,
+        validate_only: bool = False,
+    ) -> None:
+        """Give a resource exactly these settings; what is not named goes back to its default."""
+        for key, text in texts.items():
+            if text is None:
+                raise ApiError(ErrorCode.INVALID_REQUEST, f"Null value for setting {key}.")
+        wanted = {key: text for key, text in texts.items() if text is not None}
+        await self._alter(kind, name, lambda table, now: wanted, validate_only)
+
+    async def change(
+        self, kind: int, name: str, changes: Sequence[ConfigChange], *, validate_only: bool = False
+    ) -> None:
+        """Alter single settings of a resource."""
+        names = [change.name for change in changes]
+        if len(set(names)) != len(names):
+            raise ApiError(ErrorCode.INVALID_REQUEST, "A setting is named more than once.")
+
+        def apply(table: Table, now: Texts) -> Texts:
+            after = dict(now)
+            for change in changes:
+                self._apply(table, after, change)
+            return after
+
+        await self._alter(kind, name, apply, validate_only)
+
+    def _apply(self, table: Table, texts: dict[str, str], change: ConfigChange) -> None:
+        if change.operation == Operation.DELETE:
+            _option(table, change.name)
+            texts.pop(change.name, None)
+            return
+        if change.value is None:
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"Null value for setting {change.name}.")
+        if change.operation == Operation.SET:
+            texts[change.name] = change.value
+        elif change.operation in (Operation.APPEND, Operation.SUBTRACT):
+            texts[change.name] = self._edit_list(table, texts, change, change.value)
+        else:
+            raise ApiError(
+                ErrorCode.INVALID_REQUEST, f"Unknown config operation {change.operation}."
+            )
+
+    def _edit_list(self, table: Table, texts: Texts, change: ConfigChange, value: str) -> str:
+        option = _option(table, change.name)
+        if option.kind is not Kind.LIST:
+            raise ApiError(
+                ErrorCode.INVALID_CONFIG,
+                f"{change.name} is no list: nothing can be appended to it or subtracted from it.",
+            )
+        if table is TOPIC:
+            now = self._config.resource_value(option, texts)
+        else:
+            now = self._config.value(option.name)
+        items = list(now) if isinstance(now, list) else []
+        given = split_list(value)
+        if change.operation == Operation.APPEND:
+            items += [item for item in given if item not in items]
+        else:
+            items = [item for item in items if item not in given]
+        return ",".join(items)
+
+    async def _alter(
+        self,
+        kind: int,
+        name: str,
+        edit: Callable[[Table, Texts], Texts],
+        validate_only: bool,
+    ) -> None:
+        table, scope = _resource(kind)
+
+        def plan(image: Image) -> Proposal:
+            condition = _check_exists(image, kind, name)
+            before = image.config(scope, name)
+            after = edit(table, before)
+            self._check(table, before, after)
+            if validate_only or after == before:
+                return Proposal([])
+            key = config_key(scope, name)
+            value = encode(after) if after else None
+            return Proposal([Write(key, value, image.version(key))], condition)
+
+        await self._metadata.propose(plan)
+
+    def _check(self, table: Table, before: Texts, after: Texts) -> None:
+        if table is TOPIC:
+            check_topic_configs(self._config, after)
+            return
+        for key in after.keys() | before.keys():
+            if after.get(key) != before.get(key) and _option(table, key).dynamic is Dynamic.NO:
+                raise ApiError(
+                    ErrorCode.INVALID_REQUEST, f"{key} can't be altered while a broker runs."
+                )
+        _check_texts(table, after)
+
+
+def check_topic_configs(config: BrokerConfig, overrides: Texts) -> None:
+    """INVALID_CONFIG for an unknown name, a wrong value, or values that exclude each other."""
+    _check_texts(TOPIC, overrides)
+    low, high = (
+        config.resource_value(TOPIC[name], overrides)
+        for name in ("min.compaction.lag.ms", "max.compaction.lag.ms")
+    )
+    if isinstance(low, int) and isinstance(high, int) and low > high:
+        raise ApiError(
+            ErrorCode.INVALID_CONFIG,
+            f"min.compaction.lag.ms ({low}) is above max.compaction.lag.ms ({high}).",
+        )
+
+
+def _check_texts(table: Table, texts: Texts) -> None:
+    try:
+        table.check(texts)
+    except ConfigError as error:
+        raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
+
+
+def _option(table: Table, name: str) -> Option:
+    try:
+        return table[name]
+    except ConfigError as error:
+        raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
+
+
+def _resource(kind: int) -> tuple[Table, str]:
+    if kind == ResourceType.TOPIC:
+        return TOPIC, "topic"
+    if kind == ResourceType.BROKER:
+        return BROKER, "broker"
+    raise ApiError(ErrorCode.INVALID_REQUEST, f"Resources of type {kind} have no settings here.")
+
+
+def _check_exists(image: Image, kind: int, name: str) -> Sequence[Condition]:
+    """That the resource is there, and stays there until the commit."""
+    if kind == ResourceType.TOPIC:
+        if name not in image.topics:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic '{name}' does not exist.")
+        key = topic_key(name)
+        return [Condition(key, image.version(key))]
+    check_broker_name(image, name)
+    return []
+
+
+def check_broker_name(image: Image, name: str) -> None:
+    """INVALID_REQUEST when a name is neither a registered broker's number nor "" (all)."""
+    if name != ALL_BROKERS and not (name.isdigit() and int(name) in image.brokers):
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"No broker '{name}' is registered.")
