@@ -295,9 +295,7 @@ class Partition:
         """The first record at or after a time; -3 asks for the one with the highest (KIP-734)."""
         if timestamp_ms < 0 and timestamp_ms != _TIME_OF_LATEST_TIMESTAMP:
             raise ValueError(f"no time to look up: {timestamp_ms}")
-        done = await self._call(
-            lib.pl_engine_find_time, self.handle, timestamp_ms, read_committed
-        )
+        done = await self._call(lib.pl_engine_find_time, self.handle, timestamp_ms, read_committed)
         self._check(done.error, "find a time in")
         if done.value < 0:
             return None
@@ -425,9 +423,7 @@ class Engine:
         if not partitions:
             return
         handles = ffi.new("uint64_t[]", [partition.handle for partition in partitions])
-        done = await self._call(
-            lib.pl_engine_close_partitions, handles, len(partitions), delete
-        )
+        done = await self._call(lib.pl_engine_close_partitions, handles, len(partitions), delete)
         if done.error:
             raise EngineError(done.error, "close partitions")
 

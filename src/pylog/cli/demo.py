@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import statistics
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -20,13 +16,13 @@ import click
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pylog.cli import _client
+from pylog.cli._server import own_broker
 from pylog.demo import sources, streams
 
 ACTIVITY_TOPIC, METRICS_TOPIC = "page-views", "host-metrics"
 ACTIVITY_GROUP, METRICS_GROUP = "views-per-minute", "metrics-watch"
 PARTITIONS = 4
 DRAIN_S = 30.0
-LISTENING = re.compile(r"listening on (\S+:\d+)")
 # name, librdkafka's settings: what batching and compression do
 VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("1 record a batch", {"linger.ms": 0, "batch.num.messages": 1}),
@@ -93,27 +89,8 @@ def _broker(bootstrap: str | None) -> Iterator[str]:
     if bootstrap is not None:
         yield bootstrap
         return
-    with tempfile.TemporaryDirectory(prefix="pylog-demo-") as folder:
-        serve = [sys.executable, "-m", "pylog", "serve", "--data-dir", folder]
-        log = Path(folder) / "stderr.log"
-        with (
-            log.open("wb") as errors,
-            subprocess.Popen(
-                [*serve, "--listen", "127.0.0.1:0"],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            ) as process,
-        ):
-            try:
-                assert process.stdout is not None
-                match = LISTENING.search(process.stdout.readline())
-                if match is None:
-                    process.wait()
-                    raise click.ClickException(f"the broker did not start: {log.read_text()}")
-                yield match[1]
-            finally:
-                process.terminate()
+    with own_broker() as (address, _pid):
+        yield address
 
 
 def _run(

@@ -1,0 +1,1 @@
+"""pylog beside Apache Kafka: one machine, one run, the same load, alternating."""

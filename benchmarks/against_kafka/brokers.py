@@ -1,0 +1,148 @@
+"""The two brokers as processes with the same face: start, stop, kill."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pylog.bench.suite import Target
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT.parent / "shared" / "peers"
+CACHE = ROOT / ".cache" / "peers"
+API_VERSIONS_V0 = b"\0\0\0\x0e\0\x12\0\0\0\0\0\1\0\4ping"
+# Of both: files of a deleted topic go away at once, so that a run leaves nothing behind.
+COMMON = ("log.segment.delete.delay.ms=0",)
+
+
+def free_port() -> int:
+    """A port that nobody listens on, with the next one free as well (Kafka's controller)."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def await_first_answer(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Returns when an ApiVersions request is answered; raises when the process ends first."""
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(API_VERSIONS_V0)
+                if len(connection.recv(4)) == 4:
+                    return
+        except OSError:
+            pass
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"the broker ended with {process.returncode}")
+        time.sleep(0.001)
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process in 10^6 bytes."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert match is not None
+    return int(match[1]) * 1024 / 1e6
+
+
+class Pylog:
+    """``pylog serve`` of the environment that runs this."""
+
+    name = "pylog"
+
+    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
+        self._folder = folder
+        self._settings = [*COMMON, *settings]
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Seconds from exec to the first answer."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [Path(sys.executable).with_name("pylog"), "serve"]
+        command += ["--data-dir", self._folder / "data", "--listen", f"127.0.0.1:{self.port}"]
+        for setting in self._settings:
+            command += ["--set", setting]
+        with (self._folder / "server.log").open("ab") as log:
+            started = time.perf_counter()
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        await_first_answer(self.port, self._process)
+        return time.perf_counter() - started
+
+    @property
+    def target(self) -> Target:
+        assert self._process is not None
+        return Target(self.name, "127.0.0.1", self.port, self._process.pid)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Sends the signal and waits for the end."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait()
+
+
+class Kafka:
+    """Apache Kafka by the script of the peers folder."""
+
+    name = "Apache Kafka"
+
+    def __init__(
+        self, folder: Path, settings: Sequence[str] = (), script: Path | None = None
+    ) -> None:
+        self._folder = folder
+        self._settings = [*COMMON, *settings]
+        self._script = script or prepare_kafka()
+        self.port = free_port()
+
+    def start(self) -> float:
+        """Seconds from exec of the JVM to the first answer, as the script measures it."""
+        command = ["bash", self._script, "start", self._folder, str(self.port), *self._settings]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        match = re.search(r"ready after (\d+) ms", output)
+        assert match is not None, output
+        return int(match[1]) / 1000
+
+    @property
+    def pid(self) -> int:
+        return int((self._folder / "pid").read_text())
+
+    @property
+    def target(self) -> Target:
+        return Target(self.name, "127.0.0.1", self.port, self.pid)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Sends the signal and waits for the end."""
+        os.kill(self.pid, how)
+        subprocess.run(["bash", self._script, "stop", self._folder], check=True)
+
+    def tool(self, java_class: str, *arguments: str) -> str:
+        """Standard output of a Java tool of the distribution."""
+        command = ["bash", self._script, "cli", java_class, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def prepare_kafka() -> Path:
+    """The script with its jars in a folder of our own; fetches them on first use."""
+    script = CACHE / "apache-kafka.sh"
+    if not (CACHE / "jars").is_dir():
+        if not PEERS.is_dir():
+            raise SystemExit(f"no {PEERS}: give the path of apache-kafka.sh with --kafka-script")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        for name in ("apache-kafka.sh", "pom.xml", "log4j2.properties"):
+            shutil.copyfile(PEERS / name, CACHE / name)
+        subprocess.run(["bash", script, "get"], check=True)
+    return script

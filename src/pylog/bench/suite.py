@@ -1,0 +1,222 @@
+"""A suite: cases by targets by repeats, alternating between the targets within each repeat."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import socket
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from pylog.bench.load import Compression, Load, LoadError, Measurement, Mode, run
+
+TIMEOUT_S = 60.0
+PREFILL_S = 1.0
+RESULT_FORMAT = 1
+# UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER
+NOT_YET = (3, 5, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A broker to measure; without `pid` its CPU and memory stay unknown."""
+
+    name: str
+    host: str
+    port: int
+    pid: int = 0
+
+
+@dataclass(slots=True)
+class CaseResult:
+    """All repeats of one case, by target name."""
+
+    name: str
+    load: Load
+    runs: dict[str, list[Measurement]] = field(default_factory=dict)
+
+    def median(self, target: str) -> dict[str, float]:
+        """The median of each figure."""
+        return {
+            figure.name: statistics.median(getattr(run, figure.name) for run in self.runs[target])
+            for figure in fields(Measurement)
+        }
+
+    def spread(self, target: str) -> dict[str, tuple[float, float]]:
+        """Least and greatest of each figure."""
+        return {
+            figure.name: (min(values), max(values))
+            for figure in fields(Measurement)
+            if (values := [getattr(run, figure.name) for run in self.runs[target]])
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long and how often each case is measured."""
+
+    warmup_s: float = 1.0
+    measure_s: float = 3.0
+    repeats: int = 3
+
+
+def sweep(base: Load, axes: dict[str, Sequence[Any]]) -> Iterator[tuple[str, Load]]:
+    """The product of all axes (name of a Load field → its values) with a name for each case."""
+    varied = [name for name, values in axes.items() if len(values) > 1]
+    for values in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, values, strict=True))
+        load = Load(**(asdict(base) | chosen))
+        label = ", ".join(f"{name}={_text(chosen[name])}" for name in varied)
+        yield label or load.mode.name.lower(), load
+
+
+def _text(value: object) -> str:
+    return value.name.lower() if isinstance(value, Mode | Compression) else f"{value:g}"
+
+
+def run_suite(
+    targets: Sequence[Target],
+    cases: Iterable[tuple[str, Load]],
+    timing: Timing,
+    advance: Callable[[str], None] = lambda _text: None,
+) -> list[CaseResult]:
+    """Measures every case on every target. `advance` is told of each run before it starts."""
+    results = []
+    for name, load in cases:
+        result = CaseResult(name, load, {target.name: [] for target in targets})
+        for repeat in range(timing.repeats):
+            # The order turns round, so that no target always comes second.
+            order = targets if repeat % 2 == 0 else list(reversed(targets))
+            for target in order:
+                advance(f"{name}: {target.name} {repeat + 1}/{timing.repeats}")
+                result.runs[target.name].append(measure(target, load, timing))
+        results.append(result)
+    return results
+
+
+def measure(target: Target, load: Load, timing: Timing) -> Measurement:
+    """One run on a topic of its own, which is deleted afterwards."""
+    with topic_for(target, load) as topic:
+        return run(
+            target.host,
+            target.port,
+            topic,
+            load,
+            warmup_s=timing.warmup_s,
+            measure_s=timing.measure_s,
+            broker_pid=target.pid,
+        )
+
+
+@contextmanager
+def topic_for(target: Target, load: Load) -> Iterator[str]:
+    """A new topic with the partitions that the load wants, filled where the load reads it."""
+    name = f"pylog-bench-{uuid.uuid4().hex[:12]}"
+    admin = AdminClient({"bootstrap.servers": f"{target.host}:{target.port}"})
+    _wait(admin.create_topics([NewTopic(name, load.partitions, 1)]))
+    try:
+        _await_leaders(target, name, load.partitions)
+        if load.mode is Mode.FETCH:
+            _prefill(target, name, load)
+        yield name
+    finally:
+        _wait(admin.delete_topics([name]))
+
+
+def _wait(futures: dict[str, Future[Any]]) -> None:
+    for name, future in futures.items():
+        try:
+            future.result(TIMEOUT_S)
+        except KafkaException as error:
+            raise RuntimeError(f"{name}: {error}") from error
+
+
+def _await_leaders(target: Target, topic: str, partitions: int) -> None:
+    """Until every partition takes a record: some brokers say so before it is true."""
+    probe = Load(connections=partitions, partitions=partitions)
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            run(target.host, target.port, topic, probe, warmup_s=0, measure_s=0.01)
+            return
+        except LoadError as error:
+            if error.code not in NOT_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _prefill(target: Target, topic: str, load: Load) -> None:
+    """Every partition gets records of the case's size; the fetches walk them again and again."""
+    writes = Load(
+        mode=Mode.PRODUCE,
+        connections=load.partitions,
+        depth=4,
+        batch_records=load.batch_records,
+        record_bytes=load.record_bytes,
+        compression=load.compression,
+        partitions=load.partitions,
+    )
+    run(target.host, target.port, topic, writes, warmup_s=0, measure_s=PREFILL_S)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "host": socket.gethostname(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "processor": _processor(),
+        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as info:
+            names = [
+                line.partition(":")[2].strip() for line in info if line.startswith("model name")
+            ]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor()
+
+
+def document(results: Sequence[CaseResult], timing: Timing, **more: object) -> dict[str, Any]:
+    """The result as JSON: every repeat, and medians."""
+    return {
+        "format": RESULT_FORMAT,
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": machine(),
+        "timing": asdict(timing),
+        **more,
+        "cases": [
+            {
+                "name": result.name,
+                "load": asdict(result.load)
+                | {
+                    "mode": result.load.mode.name.lower(),
+                    "compression": Compression(result.load.compression).name.lower(),
+                },
+                "targets": {
+                    target: {
+                        "median": result.median(target),
+                        "spread": result.spread(target),
+                        "runs": [asdict(run) for run in runs],
+                    }
+                    for target, runs in result.runs.items()
+                },
+            }
+            for result in results
+        ],
+    }
