@@ -1,0 +1,70 @@
+"""Cases, medians and the report of the benchmark suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pylog.bench import suite
+from pylog.bench.load import Compression, Load, LoadError, Measurement, Mode, run
+from pylog.bench.report import write_report
+
+
+def measurement(records_per_s: float) -> Measurement:
+    return Measurement(
+        requests_per_s=1, records_per_s=records_per_s, payload_mb_per_s=1, wire_mb_per_s=1,
+        mean_us=1, p50_us=1, p90_us=1, p99_us=2, p999_us=3, max_us=4,
+        broker_cpu_us_per_request=1, broker_cpu_s_per_gb=1, broker_cpu_s_per_mrecords=1,
+        broker_rss_mb=1, own_cpu_s_per_s=0.1, behind_records=0, seconds=1,
+    )  # fmt: skip
+
+
+def test_a_sweep_is_the_product_and_names_only_what_varies() -> None:
+    axes = {
+        "batch_records": [1, 10],
+        "compression": [Compression.NONE, Compression.LZ4],
+        "connections": [4],
+    }
+    cases = list(suite.sweep(Load(), axes))
+    assert [name for name, _ in cases] == [
+        "batch_records=1, compression=none",
+        "batch_records=1, compression=lz4",
+        "batch_records=10, compression=none",
+        "batch_records=10, compression=lz4",
+    ]
+    assert all(load.connections == 4 for _, load in cases)
+
+
+def test_median_and_spread_are_over_the_repeats() -> None:
+    runs = [measurement(value) for value in (1, 9, 2)]
+    result = suite.CaseResult("case", Load(), {"pylog": runs})
+    assert result.median("pylog")["records_per_s"] == 2
+    assert result.spread("pylog")["records_per_s"] == (1, 9)
+
+
+def test_the_report_is_one_page_with_plots_against_batch_size_first(tmp_path: Path) -> None:
+    results = [
+        suite.CaseResult(f"batch {n}", Load(batch_records=n), {"a<b": [measurement(n)]})
+        for n in (1, 10)
+    ]
+    document = suite.document(results, suite.Timing(), command="pylog bench")
+    path = tmp_path / "report.html"
+    write_report(document, path)
+    page = path.read_text()
+    assert page.index("Latency, p50 and p99 against batch records") < page.index("Throughput")
+    assert page.count("<svg") == 3
+    assert "a&lt;b" in page
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "")
+
+
+def test_nobody_at_the_address_is_a_clear_error() -> None:
+    with pytest.raises(LoadError, match=r"cannot connect to 127\.0\.0\.1:1"):
+        run("127.0.0.1", 1, "t", Load(), warmup_s=0, measure_s=0.1)
+
+
+def test_a_load_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(LoadError, match="depth"):
+        run("127.0.0.1", 1, "t", Load(depth=0), warmup_s=0, measure_s=0.1)
+    with pytest.raises(LoadError, match="rate"):
+        run("127.0.0.1", 1, "t", Load(mode=Mode.END_TO_END), warmup_s=0, measure_s=0.1)
