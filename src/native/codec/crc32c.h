@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PL_CRC32C_POLYNOMIAL 0x82f63b78U /* 0x1edc6f41 with its bits reflected */
+
 typedef uint32_t pl_crc32c_way(uint32_t reg, const uint8_t *data, size_t n);
 
 struct pl_crc32c_choice {

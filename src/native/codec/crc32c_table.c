@@ -2,15 +2,13 @@
  * that the other ways are tested against. */
 #include "codec/crc32c.h"
 
-#define POLYNOMIAL 0x82f63b78U /* 0x1edc6f41 with its bits reversed */
-
 static uint32_t tables[8][256];
 
 __attribute__((constructor(101))) static void fill_tables(void) {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t reg = i;
         for (int bit = 0; bit < 8; bit++) {
-            reg = (reg >> 1) ^ (POLYNOMIAL & (0U - (reg & 1)));
+            reg = (reg >> 1) ^ (PL_CRC32C_POLYNOMIAL & (0U - (reg & 1)));
         }
         tables[0][i] = reg;
     }
