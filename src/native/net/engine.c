@@ -242,7 +242,9 @@ int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t
     reply->engine = engine;
     reply->connection = connection;
     pl_put_u32(reply->frame, (uint32_t)length);
-    memcpy(reply->frame + 4, bytes, length);
+    if (length > 0) {
+        memcpy(reply->frame + 4, bytes, length);
+    }
     reply->node = (struct pl_chain_node){
         .kind = PL_CHAIN_MEMORY,
         .data = reply->frame,

@@ -1,6 +1,9 @@
-/* A broker for tests of net/: key 0 is answered at once with as many bytes as its first int32
- * says (0: nothing, like acks 0), key 1 waits until its first int32, a number, is released by a
- * request of key 2; every other key is of the control lane. Include once, in one program.
+/* A broker for tests of net/: a request holds a number (int32), and by its key
+ *   ANSWER   is answered with so many bytes, 0xaa each; 0: with nothing, like acks 0
+ *   WAIT     is parked until a request of RELEASE with the same number
+ *   FILE     is answered with so many bytes of a file, and 0x7f
+ *   any other is of the control lane. Requests are noted in the order in which they come.
+ * Include once, in one program.
  */
 #ifndef PYLOG_TEST_FAKE_BROKER_H
 #define PYLOG_TEST_FAKE_BROKER_H
@@ -12,7 +15,7 @@
 #include "base/bytes.h"
 #include "broker/broker.h"
 
-enum { FAKE_ANSWER = 0, FAKE_WAIT = 1, FAKE_RELEASE = 2, FAKE_FILE = 4 };
+enum { FAKE_ANSWER = 0, FAKE_WAIT = 1, FAKE_RELEASE = 2, FAKE_FILE = 4, FAKE_CONTROL = 18 };
 
 struct fake_waiter {
     struct fake_waiter *next;
