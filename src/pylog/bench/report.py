@@ -39,6 +39,7 @@ COLUMNS = {
     "CPU s/M records": ("broker_cpu_s_per_mrecords", 1, 3),
     "RSS MB": ("broker_rss_mb", 1, 0),
 }
+NO_METADATA = ("Date", "Creator", "Format", "Type")
 NUMERIC_AXES = (
     "batch_records",
     "record_bytes",
@@ -142,7 +143,7 @@ def _plot(
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     output = io.StringIO()
-    figure.savefig(output, format="svg", metadata={"Date": None})
+    figure.savefig(output, format="svg", metadata=dict.fromkeys(NO_METADATA))
     plt.close(figure)
     return output.getvalue().partition("<svg")[1] + output.getvalue().partition("<svg")[2]
 
