@@ -184,9 +184,9 @@ cdef class Reader:
             size = <int16_t> self.big_endian(2)
         else:
             size = <int32_t> self.big_endian(4)
-        if size < 0:
+        if size == -1:
             return -1
-        if size > self.end - self.pos:
+        if size < 0 or (plain_size == 2 and size > INT16_MAX) or size > self.end - self.pos:
             raise WireError(f"a length of {size} with {self.end - self.pos} bytes left")
         return size
 
