@@ -324,6 +324,11 @@ class Partition:
             raise EngineError(code, f"{action} {self.topic}-{self.partition}")
 
 
+def _check_errno(number: int) -> None:
+    if number:
+        raise OSError(number, os.strerror(number))
+
+
 def _ignore(_: Any) -> None:
     """What happens to events that nobody asked for."""
 
@@ -372,7 +377,7 @@ class Engine:
         self._on_closed = on_closed or _ignore
         self._on_offline = on_offline or _ignore
         self._attach()
-        lib.pl_engine_serve(self._pointer())
+        _check_errno(lib.pl_engine_serve(self._pointer()))
 
     async def stop(self, drain_ms: int = 5000) -> None:
         """End serving: no new requests, those in flight are answered within ``drain_ms``."""
@@ -393,11 +398,11 @@ class Engine:
 
     def reply(self, connection: int, payload: bytes) -> None:
         """Answer a request: header and body without the length. b"" sends no answer."""
-        lib.pl_engine_reply(self._pointer(), connection, payload, len(payload))
+        _check_errno(lib.pl_engine_reply(self._pointer(), connection, payload, len(payload)))
 
     def close_connection(self, connection: int) -> None:
         """Close a connection; no error when it is gone."""
-        lib.pl_engine_close_connection(self._pointer(), connection)
+        _check_errno(lib.pl_engine_close_connection(self._pointer(), connection))
 
     async def open_partitions(
         self, specs: Sequence[PartitionSpec]
@@ -494,6 +499,8 @@ class Engine:
             self._on_closed(event.handle)
         elif kind == lib.PL_EVENT_OFFLINE:
             self._on_offline(event.handle)
+        elif kind == lib.PL_EVENT_WARNING:
+            _log.warning("%s", bytes(ffi.buffer(event.data, event.length)).decode())
 
     def _finish(self, event: Any) -> None:
         future = self._waiting.pop(event.token, None)
