@@ -1,0 +1,110 @@
+#include "broker/broker.h"
+
+#include <stdlib.h>
+
+#include "broker/fetch.h"
+#include "broker/state.h"
+
+enum { NS_PER_MS = 1000000 };
+
+enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_broker **created) {
+    struct pl_broker *broker = calloc(1, sizeof *broker);
+    if (broker == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    broker->options = *options;
+    pl_ring_init(&broker->woken);
+    enum pl_err err = pl_partition_table_open(&broker->table);
+    if (err == PL_OK) {
+        err = pl_fetch_sessions_open(&broker->sessions, options->fetch_session_slots);
+        if (err != PL_OK) {
+            pl_partition_table_close(&broker->table);
+        }
+    }
+    if (err != PL_OK) {
+        free(broker);
+        return err;
+    }
+    pl_collector_open(broker);
+    pl_housekeeping_start(broker);
+    *created = broker;
+    return PL_OK;
+}
+
+void pl_broker_stop(struct pl_broker *broker) {
+    broker->stopped = true;
+    pl_collector_stop(broker);
+    pl_timer_clear(broker->options.timers, &broker->housekeep_timer);
+}
+
+static void close_one(void *context, struct pl_partition *partition) {
+    (void)context;
+    pl_partition_close_now(partition);
+}
+
+void pl_broker_destroy(struct pl_broker *broker) {
+    if (broker == NULL) {
+        return;
+    }
+    pl_fetch_sessions_close(&broker->sessions);
+    pl_broker_before_sleep(broker);
+    pl_partition_table_each(&broker->table, close_one, NULL);
+    pl_partition_table_close(&broker->table);
+    pl_collector_close(broker);
+    free(broker);
+}
+
+static void settle_touched(struct pl_broker *broker) {
+    while (broker->touched != NULL) {
+        struct pl_partition *partition = broker->touched;
+        broker->touched = partition->touched_next;
+        partition->touched = false;
+        pl_partition_settle(partition);
+        pl_partition_release(partition);
+    }
+}
+
+void pl_broker_before_sleep(struct pl_broker *broker) {
+    settle_touched(broker);
+    pl_fetch_serve_woken(broker);
+    broker->now_ms = 0;
+}
+
+int64_t pl_broker_now_ms(struct pl_broker *broker) {
+    if (broker->now_ms == 0) {
+        const struct pl_clock *clock = broker->options.clock;
+        broker->now_ms = clock->wall_ms(clock->context);
+    }
+    return broker->now_ms;
+}
+
+uint64_t pl_broker_monotonic_ms(const struct pl_broker *broker) {
+    const struct pl_clock *clock = broker->options.clock;
+    return clock->monotonic_ns(clock->context) / NS_PER_MS;
+}
+
+void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_kind kind) {
+    if (broker->stopped) {
+        job->run(job);
+        job->done(job);
+    } else {
+        pl_worker_submit(broker->options.workers, job, kind);
+    }
+}
+
+void pl_broker_done(const struct pl_broker *broker, const struct pl_done *done) {
+    broker->options.sink.done(broker->options.sink.context, done);
+}
+
+void pl_broker_read_counters(const struct pl_broker *broker, struct pl_engine_counters *counters) {
+    const struct pl_broker_counters *own = &broker->counters;
+    counters->requests_produce = atomic_load_explicit(&own->requests_produce, memory_order_relaxed);
+    counters->requests_fetch = atomic_load_explicit(&own->requests_fetch, memory_order_relaxed);
+    counters->records_appended = atomic_load_explicit(&own->records_appended, memory_order_relaxed);
+    counters->batches_appended = atomic_load_explicit(&own->batches_appended, memory_order_relaxed);
+    counters->bytes_appended = atomic_load_explicit(&own->bytes_appended, memory_order_relaxed);
+    counters->bytes_fetched = atomic_load_explicit(&own->bytes_fetched, memory_order_relaxed);
+    counters->flushes = atomic_load_explicit(&own->flushes, memory_order_relaxed);
+    counters->flush_errors = atomic_load_explicit(&own->flush_errors, memory_order_relaxed);
+    counters->write_errors = atomic_load_explicit(&own->write_errors, memory_order_relaxed);
+}

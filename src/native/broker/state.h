@@ -1,0 +1,60 @@
+/* What the files of this folder share of the broker. */
+#ifndef PYLOG_BROKER_STATE_H
+#define PYLOG_BROKER_STATE_H
+
+#include <stdatomic.h>
+
+#include "broker/broker.h"
+#include "broker/fetch_session.h"
+#include "broker/partition.h"
+#include "broker/partition_table.h"
+
+struct pl_broker_counters { /* added to by the reactor only, read by any thread */
+    _Atomic uint64_t requests_produce, requests_fetch;
+    _Atomic uint64_t records_appended, batches_appended, bytes_appended, bytes_fetched;
+    _Atomic uint64_t flushes, flush_errors, write_errors;
+};
+
+static inline void pl_count(_Atomic uint64_t *counter, uint64_t n) {
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + n, memory_order_relaxed);
+}
+
+struct pl_collector { /* removes the files of deleted segments, one job at a time */
+    pthread_mutex_t mutex; /* guards first and under_way */
+    struct pl_garbage *first;
+    bool under_way, stopped;
+    struct pl_worker_pool *workers;
+    struct pl_job job;
+};
+
+struct pl_broker { /* owned by the engine */
+    struct pl_broker_options options;
+    struct pl_partition_table table;
+    struct pl_fetch_sessions sessions;
+    struct pl_partition *touched; /* linked by touched_next */
+    struct pl_ring woken;         /* parked fetches to look at again */
+    int64_t now_ms;               /* wall clock of this turn, 0: not read yet */
+    bool stopped;
+    struct pl_timer housekeep_timer;
+    struct pl_housekeeping *housekeeping; /* under way */
+    struct pl_disposal disposal;
+    struct pl_collector collector;
+    struct pl_broker_counters counters;
+};
+
+/* Wall clock, read once a turn. */
+int64_t pl_broker_now_ms(struct pl_broker *broker);
+uint64_t pl_broker_monotonic_ms(const struct pl_broker *broker);
+void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_kind kind);
+void pl_broker_done(const struct pl_broker *broker, const struct pl_done *done);
+
+void pl_housekeeping_start(struct pl_broker *broker);
+void pl_collector_open(struct pl_broker *broker);
+void pl_collector_stop(struct pl_broker *broker); /* from here on files are removed at once */
+void pl_collector_close(struct pl_broker *broker);
+
+/* lifecycle.c: at the end, without workers. */
+void pl_partition_close_now(struct pl_partition *partition);
+
+#endif
