@@ -65,7 +65,7 @@ def _registry(name: str, rows: dict[int, dict[str, str]]) -> str:
 
 
 def _module(name: str, messages: list[Message]) -> str:
-    _name_classes(messages)
+    name_classes(messages)
     classes = [_class(struct, message) for message in messages for struct in message.structs]
     body = "\n\n".join(classes)
     uses = {"UNSET": "UNSET", "ZERO_UUID": "ZERO_UUID", "Struct": "(Struct)"}
@@ -79,7 +79,7 @@ def _module(name: str, messages: list[Message]) -> str:
     )
 
 
-def _name_classes(messages: list[Message]) -> None:
+def name_classes(messages: list[Message]) -> None:
     """Give each struct a class name that is unique in its module.
 
     It is the spec's name, and only where two messages of the module have a struct of the same

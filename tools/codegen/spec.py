@@ -145,7 +145,8 @@ def _add_struct(message: Message, name: str, fields: list[Json], common: Json) -
     for spec in fields:
         read = _read_field(spec)
         if read.is_struct:
-            _add_struct(message, read.type, spec.get("fields") or common[read.type], common)
+            inner = spec["fields"] if "fields" in spec else common[read.type]
+            _add_struct(message, read.type, inner, common)
         struct.fields.append(read)
     message.structs.append(struct)
 
