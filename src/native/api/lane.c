@@ -15,8 +15,11 @@ enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version) {
     if (api == NULL) {
         return PL_LANE_UNSUPPORTED;
     }
+    if (!api->fast) {
+        return PL_LANE_CONTROL;
+    }
     bool in_range = api_version >= api->min_version && api_version <= api->max_version;
-    return api->lane == PL_LANE_CONTROL || in_range ? api->lane : PL_LANE_UNSUPPORTED;
+    return in_range ? PL_LANE_FAST : PL_LANE_UNSUPPORTED;
 }
 
 bool pl_lane_header_is_flexible(int16_t api_key, int16_t api_version) {
