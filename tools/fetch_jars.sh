@@ -6,6 +6,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 jars="$root/.cache/jars"
 stamp="$jars/.$(cksum < "$root/tools/codegen/pom.xml" | cut -d' ' -f1)"
 [ -e "$stamp" ] && exit 0
+mkdir -p "$root/.cache"
+exec 9> "$root/.cache/jars.lock"
+flock 9
+[ -e "$stamp" ] && exit 0
 rm -rf "$jars"
 mvn --batch-mode --quiet --file "$root/tools/codegen/pom.xml" \
     dependency:copy-dependencies -DoutputDirectory="$jars"
