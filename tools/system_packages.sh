@@ -6,7 +6,7 @@
 set -eu
 packages=(build-essential cmake pkg-config libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev)
 if [ "${1:-}" = --test ]; then
-  packages+=(clang libclang-rt-14-dev kcat zstd lz4)
+  packages+=(clang libclang-rt-14-dev kcat zstd lz4 openjdk-17-jdk-headless maven)
 fi
 missing=()
 for package in "${packages[@]}"; do
