@@ -19,6 +19,13 @@ function(pylog_cython_module name source)
 endfunction()
 
 pylog_cython_module(_wire src/native/bind/wire.pyx)
+pylog_cython_module(_codec src/native/bind/codec.pyx)
+
+# The codec for C programs: pylog.codec.get_include and get_library tell where it is.
+install(TARGETS pylog_codec ARCHIVE DESTINATION pylog/lib)
+install(FILES src/native/include/pylog/codec.h DESTINATION pylog/include/pylog)
+install(FILES src/native/base/bytes.h src/native/base/cursor.h src/native/base/err.h
+  src/native/base/limits.h DESTINATION pylog/include/pylog/base)
 
 # pylog_cffi_module(<name> <build.py> <header> <library>): the module pylog.<name>, whose
 # definition `build.py` reads from the header.

@@ -13,6 +13,17 @@
 
 enum { ATTRIBUTE_COMPRESSION = 0x07, ATTRIBUTE_APPEND_TIME = 0x08 };
 
+size_t pl_message_set_span(const uint8_t *bytes, size_t n) {
+    size_t span = 0;
+    struct pl_batch_header prefix;
+    while (span < n &&
+           pl_batch_header_parse(bytes + span, n - span, &prefix) == PL_ERR_UNSUPPORTED &&
+           pl_batch_size(&prefix) <= n - span) {
+        span += pl_batch_size(&prefix);
+    }
+    return span;
+}
+
 struct message {
     int64_t offset, timestamp;
     int8_t magic, attributes;

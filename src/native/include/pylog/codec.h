@@ -336,6 +336,9 @@ void pl_marker_build(uint8_t batch[PL_MARKER_BATCH_BYTES], const struct pl_marke
 
 /* ---- message sets of magic 0 and 1 ---- */
 
+/* The bytes at the start that are whole messages of magic 0 or 1, by their sizes. */
+size_t pl_message_set_span(const uint8_t *bytes, size_t n);
+
 /* Rewrites a message set (KIP-32's formats, compressed wrappers included) as one batch with the
  * compression of its first message. Offsets start at 0 without `keep_offsets`; with it they stay
  * as they are stored, and so do gaps. PL_ERR_CORRUPT: cut, wrong checksum or malformed;
