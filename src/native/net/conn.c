@@ -12,8 +12,8 @@
 #include "net/server.h"
 
 enum {
-    READ_BYTES = 64 * 1024,       /* of one shared read: several small frames a call */
-    BIG_FRAME_BYTES = 48 * 1024,  /* from here on the rest of a frame is read in place */
+    READ_BYTES = 160 * 1024,      /* of one shared read: several frames of usual size a call */
+    BIG_FRAME_BYTES = 64 * 1024,  /* from here on the rest of a frame is read in place */
     PREFIX_READ_BYTES = 4 * 1024, /* where a big frame is expected: little is copied */
 };
 
