@@ -6,6 +6,8 @@ import itertools
 import struct
 from collections.abc import Iterable, Mapping
 
+from tests.sim.world import Waiting, World
+
 from pylog.coordinator.group import GroupShard
 from pylog.coordinator.group_base import Client, Committer, GroupSettings
 from pylog.coordinator.offsets import OffsetToCommit
@@ -13,7 +15,6 @@ from pylog.protocol.messages.heartbeat import HeartbeatRequest
 from pylog.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from pylog.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from pylog.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-from tests.sim.world import Waiting, World
 
 GROUP = "orders"
 SETTINGS = GroupSettings()

@@ -1,16 +1,16 @@
 """Runs a coordinator's shard without a broker: its log is a list, its clock is a number.
 
 A test says what is asked and what time passes, and reads the answers. ``restart`` throws the shard
-away and loads another from the log, as a broker that was killed does; with ``lose`` the last steps
-were not committed: their answers were never sent.
+away and loads another from the log, as a broker that was killed does: who waits waits for ever.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pylog.coordinator.effects import Effects, Record, TimerName
+from pylog.coordinator.effects import Effects, Producer, Record, TimerName
 from pylog.protocol.errors import ApiError
 
 WAITS = "waits"
@@ -36,7 +36,7 @@ class Waiting:
 
 
 S = TypeVar("S")
-Entry = tuple[str, Any, int]  # "record" with its producer id, or "marker" with 1 for commit
+Entry = tuple[Any, Any]  # a Record and its producer id, or a Producer and whether it committed
 
 
 class World(Generic[S]):
@@ -47,6 +47,7 @@ class World(Generic[S]):
         self.now_ms = now_ms
         self.log: list[Entry] = []
         self.timers: dict[TimerName, int] = {}
+        self.orders: list[Any] = []  # given and not carried out: the test does that
         self.shard: Any = new_shard()
         self._apply(self.shard.on_loaded(now_ms))
 
@@ -58,6 +59,12 @@ class World(Generic[S]):
         except ApiError as error:
             promise.error = error
         return promise
+
+    def dies_during(self, step: Callable[[Any, Waiting, int], Effects]) -> None:
+        """The broker is killed before the step's records are written; nobody hears of it."""
+        with contextlib.suppress(ApiError):
+            step(self.shard, Waiting(), self.now_ms)
+        self.restart()
 
     def after(self, ms: int) -> None:
         """Let time pass; timers that come due run at their time."""
@@ -75,28 +82,30 @@ class World(Generic[S]):
     def restart(self) -> None:
         self.shard = self._new_shard()
         self.timers.clear()
-        for kind, what, detail in self.log:
-            if kind == "record":
+        self.orders.clear()
+        for what, detail in self.log:
+            if isinstance(what, Record):
                 self.shard.replay(what, detail)
             else:
-                self.shard.replay_marker(what, bool(detail))
+                self.shard.replay_marker(what, detail)
         self._apply(self.shard.on_loaded(self.now_ms))
 
     def _apply(self, effects: Effects) -> None:
         producer_id = -1 if effects.producer is None else effects.producer.producer_id
         for record in effects.records:
             assert isinstance(record, Record)
-            self.log.append(("record", record, producer_id))
+            self.log.append((record, producer_id))
             self.shard.replay(record, producer_id)
         if effects.marker is not None:
-            marker = effects.marker
-            self.log.append(("marker", marker.producer_id, int(marker.commit)))
-            self.shard.replay_marker(marker.producer_id, marker.commit)
+            producer = Producer(effects.marker.producer_id, effects.marker.epoch)
+            self.log.append((producer, effects.marker.commit))
+            self.shard.replay_marker(producer, effects.marker.commit)
         for timer in effects.timers:
             if timer.delay_ms is None:
                 self.timers.pop(timer.name, None)
             else:
                 self.timers[timer.name] = self.now_ms + timer.delay_ms
+        self.orders += effects.orders
         for reply in effects.replies:
             assert isinstance(reply.promise, Waiting)
             assert reply.promise.waits, "a promise was answered twice"

@@ -1,4 +1,4 @@
-"""The consumer's own bytes inside the classic group protocol, as far as a coordinator reads them."""
+"""A consumer's own bytes inside the classic group protocol, as far as a coordinator reads them."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ A coordinator's state is one *shard*: what one partition of its internal topic h
    it, although it is not committed yet;
 2. appends the records to the shard's partition; steps that come meanwhile share the next append;
 3. sets and cancels ``timers``; when one is due it runs ``shard.on_timer(name, now_ms)``;
-4. releases ``replies`` when these records, and those of every earlier step, are committed. A reply
-   never tells of a state that a crash could take back.
+4. releases ``replies`` and passes on ``orders`` when these records, and those of every earlier
+   step, are committed. Neither tells of a state that a crash could take back.
 
 When an append fails, the shard is thrown away and loaded again from its log, and every promise
 that is still open is refused with a retriable error.
@@ -79,6 +79,7 @@ class Effects:
     timers: list[Timer] = field(default_factory=list)
     producer: Producer | None = None  # of the records; None: outside any transaction
     marker: Marker | None = None
+    orders: list[Any] = field(default_factory=list)  # work elsewhere, begun when all is committed
 
     def write(self, key: Any, value: Any | None, version: int = 0) -> None:
         self.records.append(Record(key, value, version))
@@ -99,8 +100,8 @@ class Shard(Protocol):
     def replay(self, record: Record, producer_id: int) -> None:
         """Apply a durable record; ``producer_id`` is -1 outside a transaction."""
 
-    def replay_marker(self, producer_id: int, commit: bool) -> None:
-        """Apply the end of a transaction."""
+    def replay_marker(self, producer: Producer, commit: bool) -> None:
+        """Apply the end of a transaction; the epoch is the marker's."""
 
     def on_loaded(self, now_ms: int) -> Effects:
         """The first step after the whole log was replayed: arms the timers."""

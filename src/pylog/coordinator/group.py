@@ -124,6 +124,7 @@ class GroupShard:
     ) -> Effects:
         """Like ``commit``; readers see the offsets when the transaction commits."""
         _check_group_id(group_id)
+        self.offsets.check_epoch(producer)
         out = Effects(producer=producer)
         group = self._group_to_commit(group_id, committer)
         if group is not None:
@@ -281,8 +282,8 @@ class GroupShard:
     def replay(self, record: Record, producer_id: int) -> None:
         self._replays[type(record.key)](record.key, record.value, producer_id)
 
-    def replay_marker(self, producer_id: int, commit: bool) -> None:
-        self.offsets.replay_marker(producer_id, commit)
+    def replay_marker(self, producer: Producer, commit: bool) -> None:
+        self.offsets.replay_marker(producer, commit)
 
     def _replay_offset(
         self, key: OffsetCommitKey, value: OffsetCommitValue | None, producer_id: int

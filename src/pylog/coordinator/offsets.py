@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pylog.coordinator.effects import Effects
+from pylog.coordinator.effects import Effects, Producer
 from pylog.coordinator.group_base import Group, GroupSettings
-from pylog.protocol.errors import ErrorCode
+from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.offsets import OffsetCommitKey, OffsetCommitValue
 
 NO_PRODUCER = -1
@@ -21,6 +21,8 @@ NO_TOPIC_ID = bytes(16)
 _VERSION_WITH_EXPIRY = 1  # the only version that has expireTimestamp
 _VERSION = 3
 _VERSION_WITH_TOPIC_ID = 4
+
+_EPOCHS_MAX = 100_000  # producers whose last marker is remembered
 
 TopicPartition = tuple[str, int]
 
@@ -70,6 +72,7 @@ class Offsets:
         self._committed: dict[str, _GroupOffsets] = {}
         self._pending: dict[int, dict[str, _GroupOffsets]] = {}  # by producer id, then group
         self._producers: dict[str, set[int]] = {}  # with pending offsets, by group
+        self._epochs: dict[int, int] = {}  # of the last marker, by producer id; oldest first
         self._order = 0
 
     # ---- commit ----
@@ -210,10 +213,11 @@ class Offsets:
             groups.setdefault(key.group, {})[partition] = committed
             self._producers.setdefault(key.group, set()).add(producer_id)
 
-    def replay_marker(self, producer_id: int, commit: bool) -> None:
-        for group_id, offsets in self._pending.pop(producer_id, {}).items():
+    def replay_marker(self, producer: Producer, commit: bool) -> None:
+        self._remember_epoch(producer)
+        for group_id, offsets in self._pending.pop(producer.producer_id, {}).items():
             producers = self._producers[group_id]
-            producers.discard(producer_id)
+            producers.discard(producer.producer_id)
             if not producers:
                 del self._producers[group_id]
             if not commit:
@@ -223,6 +227,17 @@ class Offsets:
                 known = committed.get(key)
                 if known is None or known.order < offset.order:
                     committed[key] = offset
+
+    def check_epoch(self, producer: Producer) -> None:
+        """Refuse a commit that comes after the marker that has fenced its producer."""
+        if producer.epoch < self._epochs.get(producer.producer_id, -1):
+            raise ApiError(ErrorCode.INVALID_PRODUCER_EPOCH)
+
+    def _remember_epoch(self, producer: Producer) -> None:
+        self._epochs.pop(producer.producer_id, None)
+        self._epochs[producer.producer_id] = producer.epoch
+        if len(self._epochs) > _EPOCHS_MAX:
+            del self._epochs[next(iter(self._epochs))]
 
     def _forget(self, group_id: str, key: TopicPartition) -> None:
         committed = self._committed.get(group_id)

@@ -98,8 +98,8 @@ class Broker:
 
     async def _start_services(self, clean: bool) -> None:
         self.folder.remove_deleted()
-        self._store: Store = SqliteStore(self.folder.path / METADATA_STORE)
-        self.metadata = Metadata(self._store)
+        self.store: Store = SqliteStore(self.folder.path / METADATA_STORE)
+        self.metadata = Metadata(self.store)
         await self.metadata.start()
         await self._register()
         self._follow_settings(Image(), self.metadata.image)
@@ -121,7 +121,7 @@ class Broker:
 
     async def _register(self) -> None:
         """Enter this broker into the image, and the cluster itself when it is new."""
-        lease = await self._store.grant_lease(_LEASE_S)
+        lease = await self.store.grant_lease(_LEASE_S)
         me = broker_key(self.node_id)
         listeners = {item.name: self._told(item) for item in self.endpoints}
 
@@ -194,7 +194,7 @@ class Broker:
         await self._dispatcher.finish()
         clean = await self.partitions.stop()
         await self.metadata.stop()
-        await self._store.close()
+        await self.store.close()
         self.engine.close()
         if clean:
             self.folder.leave_clean_mark()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.sim.classic import GROUP, Member, assign, committed, form, new_world, subscription
+from tests.sim.world import Waiting, World
 
 from pylog.coordinator.group import GroupShard
 from pylog.coordinator.group_base import GroupSettings
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.leave_group import MemberIdentity
-from tests.sim.classic import GROUP, Member, assign, committed, form, new_world, subscription
-from tests.sim.world import Waiting, World
 
 
 @pytest.fixture

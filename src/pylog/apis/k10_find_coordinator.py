@@ -1,0 +1,61 @@
+"""FindCoordinator: which broker coordinates a group, a transactional id, or a share partition.
+
+The internal topic is made when it is missing, and its shard is loaded before the answer is sent:
+a client that was told may go ahead. v1: key types. v4: several keys (KIP-699). v6: share partitions
+(KIP-932).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pylog.apis.context import RequestContext
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.find_coordinator import (
+    Coordinator,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
+
+_SEVERAL_FROM = 4
+
+
+async def handle(
+    request: FindCoordinatorRequest, context: RequestContext
+) -> FindCoordinatorResponse:
+    several = context.version >= _SEVERAL_FROM
+    keys = request.coordinator_keys if several else [request.key]
+    found = await asyncio.gather(*(_find(key, request.key_type, context) for key in keys))
+    if several:
+        return FindCoordinatorResponse(coordinators=list(found))
+    [one] = found
+    return FindCoordinatorResponse(
+        error_code=one.error_code,
+        error_message=one.error_message,
+        node_id=one.node_id,
+        host=one.host,
+        port=one.port,
+    )
+
+
+async def _find(key: str, key_type: int, context: RequestContext) -> Coordinator:
+    try:
+        shards = context.broker.coordinators.shards_of(key_type, context.version)
+        leader = await shards.prepare(key)
+        broker = context.broker.metadata.image.brokers.get(leader)
+        address = None
+        if broker is not None:
+            address = context.broker.address_of(broker, context.listener, context.local_host)
+        if address is None:
+            raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    except ApiError as error:
+        return Coordinator(
+            key=key,
+            node_id=-1,
+            host="",
+            port=-1,
+            error_code=error.code,
+            error_message=error.message or error.code.name,
+        )
+    host, port = address
+    return Coordinator(key=key, node_id=leader, host=host, port=port, error_message=None)

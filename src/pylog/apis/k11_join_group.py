@@ -1,0 +1,42 @@
+"""JoinGroup: become a member of a classic group; the answer comes when the rebalance is done.
+
+v0 has no rebalance timeout: the session timeout stands for it. v4: a new member is given its id
+first (KIP-394). v5: static members (KIP-345). v8: the reason is logged. v9: a returning static
+leader may skip the assignment (KIP-814).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from pylog.apis.context import RequestContext
+from pylog.apis.group_requests import client_of
+from pylog.protocol.errors import ApiError
+from pylog.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
+
+_log = logging.getLogger(__name__)
+
+_NULL_PROTOCOL_FROM = 7
+_REASON_MAX_LENGTH = 255
+
+
+async def handle(request: JoinGroupRequest, context: RequestContext) -> JoinGroupResponse:
+    if context.version == 0:
+        request.rebalance_timeout_ms = request.session_timeout_ms
+    if request.reason:
+        _log.info(
+            "%r joins group %r: %s",
+            request.member_id,
+            request.group_id,
+            request.reason[:_REASON_MAX_LENGTH],
+        )
+    client = client_of(context)
+    try:
+        response: JoinGroupResponse = await context.broker.coordinators.groups.run(
+            request.group_id, lambda shard, promise, now: shard.join(request, client, promise, now)
+        )
+    except ApiError as error:
+        response = JoinGroupResponse(error_code=error.code, member_id=request.member_id)
+    if context.version < _NULL_PROTOCOL_FROM and response.protocol_name is None:
+        response.protocol_name = ""
+    return response

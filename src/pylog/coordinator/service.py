@@ -1,0 +1,113 @@
+"""The coordinators of one broker: what the handlers of their API keys talk to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pylog.coordinator.group import GroupShard
+from pylog.coordinator.group_base import GroupSettings
+from pylog.coordinator.producer_ids import ProducerIds
+from pylog.coordinator.shards import Shards
+from pylog.coordinator.txn import TxnSettings
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.records.types import GROUP
+
+if TYPE_CHECKING:
+    from pylog.cluster.image import Image
+    from pylog.config import BrokerConfig
+    from pylog.server.broker import Broker
+
+GROUP_TOPIC = "__consumer_offsets"
+TRANSACTION_TOPIC = "__transaction_state"
+_MINUTE_MS = 60_000
+
+
+class Coordinators:
+    """Groups, transactions and producer ids, from ``start`` (logs are open) to ``stop``.
+
+    While a shard loads its requests are refused as loading.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        settings = _group_settings(broker.config)
+        txn_settings = _txn_settings(broker.config)
+        self.groups: Shards[GroupShard] = Shards(
+            GROUP_TOPIC,
+            GROUP,
+            lambda: GroupShard(settings),
+            broker.config.integer("node.id"),
+            broker.partitions.get,
+            broker.topics.ensure_internal,
+        )
+        self.transactions: Shards[TransactionShard] = Shards(
+            TRANSACTION_TOPIC,
+            TRANSACTION,
+            lambda: TransactionShard(txn_settings),
+            broker.config.integer("node.id"),
+            broker.partitions.get,
+            broker.topics.ensure_internal,
+            self._carry_out,
+        )
+        self.producer_ids = ProducerIds(broker.store)
+        self.markers = MarkerWriter(broker, self.groups, self.transactions)
+        self._by_key_type: dict[int, tuple[int, Shards[Any]]] = {
+            0: (0, self.groups),
+            1: (1, self.transactions),
+        }
+
+    def _carry_out(self, order: WriteMarkers) -> None:
+        self.markers.carry_out(order)
+
+    def shards_of(self, key_type: int, version: int) -> Shards[Any]:
+        """Who coordinates the keys that a FindCoordinator request of this version means."""
+        since, shards = self._by_key_type.get(key_type, (0, None))
+        if shards is None or version < since:
+            raise ApiError(ErrorCode.INVALID_REQUEST, f"no coordinator of type {key_type}")
+        return shards
+
+    async def start(self) -> None:
+        self.groups.follow(self._broker.metadata.image)
+        self.transactions.follow(self._broker.metadata.image)
+        self._broker.metadata.listen(self._on_metadata)
+
+    async def stop(self) -> None:
+        """What was appended is finished; members that wait are refused."""
+        await self.markers.stop()
+        await self.transactions.stop()
+        await self.groups.stop()
+
+    def _on_metadata(self, before: Image, after: Image) -> None:
+        if before.topics is after.topics:
+            return
+        self.groups.follow(after)
+        self.transactions.follow(after)
+        gone = {
+            name
+            for name, topic in before.topics.items()
+            if name not in after.topics or after.topics[name].topic_id != topic.topic_id
+        }
+        if gone:
+            self.groups.start_all(lambda shard, promise, _: shard.delete_topics(gone, promise))
+
+
+def _group_settings(config: BrokerConfig) -> GroupSettings:
+    number = config.integer
+    return GroupSettings(
+        min_session_timeout_ms=number("group.min.session.timeout.ms"),
+        max_session_timeout_ms=number("group.max.session.timeout.ms"),
+        initial_rebalance_delay_ms=number("group.initial.rebalance.delay.ms"),
+        max_size=number("group.max.size"),
+        offset_metadata_max_bytes=number("offset.metadata.max.bytes"),
+        offsets_retention_ms=number("offsets.retention.minutes") * _MINUTE_MS,
+        offsets_retention_check_interval_ms=number("offsets.retention.check.interval.ms"),
+    )
+
+
+def _txn_settings(config: BrokerConfig) -> TxnSettings:
+    number = config.integer
+    return TxnSettings(
+        max_timeout_ms=number("transaction.max.timeout.ms"),
+        id_expiration_ms=number("transactional.id.expiration.ms"),
+        expiry_interval_ms=number("transaction.remove.expired.transaction.cleanup.interval.ms"),
+    )
