@@ -31,15 +31,14 @@ static const char *const texts[PL_ERR_COUNT] = {
     [PL_ERR_OFFLINE] = "log is offline",
 };
 
-const char *pl_err_text(enum pl_err err)
-{
-    if ((unsigned)err >= PL_ERR_COUNT || texts[err] == NULL)
+const char *pl_err_text(enum pl_err err) {
+    if ((unsigned)err >= PL_ERR_COUNT || texts[err] == NULL) {
         return "unknown error";
+    }
     return texts[err];
 }
 
-enum pl_err pl_err_from_errno(int number)
-{
+enum pl_err pl_err_from_errno(int number) {
     switch (number) {
     case ENOMEM:
         return PL_ERR_MEMORY;

@@ -77,22 +77,21 @@ struct pl_disposal {
 
 struct pl_log_recovered { /* what opening had to repair; zero after a clean shutdown */
     int64_t bytes_scanned;
-    int64_t bytes_cut;         /* torn or corrupt, from the first bad batch to the end of the log */
-    int64_t first_cut_offset;  /* log end offset that is left; -1: nothing was cut */
+    int64_t bytes_cut;        /* torn or corrupt, from the first bad batch to the end of the log */
+    int64_t first_cut_offset; /* log end offset that is left; -1: nothing was cut */
     int32_t segments_scanned;
-    int32_t segments_removed;  /* behind a cut */
-    int32_t indexes_rebuilt;
+    int32_t segments_removed;      /* behind a cut */
     bool cut_below_recovery_point; /* flushed batches are lost: the disk has changed them */
 };
 
 struct pl_log_open {
-    const struct pl_fs *fs;  /* fs, clock and disposal outlive the log and its segments */
+    const struct pl_fs *fs; /* fs, clock and disposal outlive the log and its segments */
     const struct pl_clock *clock;
     const struct pl_disposal *disposal; /* NULL: files are removed at once by the caller's thread */
-    const char *folder;      /* DATA_DIR/TOPIC-PARTITION, made when absent */
-    bool clean_shutdown;     /* the marker was found: no scan */
-    int64_t recovery_point;  /* everything below is known to be on disk; 0: scan all */
-    int64_t log_start_offset; /* from the checkpoint; 0 when none */
+    const char *folder;                 /* DATA_DIR/TOPIC-PARTITION, made when absent */
+    bool clean_shutdown;                /* the marker was found: no scan */
+    int64_t recovery_point;             /* everything below is known to be on disk; 0: scan all */
+    int64_t log_start_offset;           /* from the checkpoint; 0 when none */
     struct pl_log_recovered *recovered; /* set when not NULL */
 };
 
@@ -143,11 +142,11 @@ struct pl_append {
 };
 
 struct pl_appended {
-    int64_t first_offset;     /* of this append, or of the original for a duplicate */
-    int64_t end_offset;       /* last offset + 1 */
-    int64_t append_time_ms;   /* log append time, or -1 with create time */
-    bool duplicate;           /* nothing was staged; the original was acknowledged or will be */
-    int32_t bad_record;       /* index of the record refused by PL_ERR_RECORD, else -1 */
+    int64_t first_offset;   /* of this append, or of the original for a duplicate */
+    int64_t end_offset;     /* last offset + 1 */
+    int64_t append_time_ms; /* log append time, or -1 with create time */
+    bool duplicate;         /* nothing was staged; the original was acknowledged or will be */
+    int32_t bad_record;     /* index of the record refused by PL_ERR_RECORD, else -1 */
 };
 
 /* `bytes` holds one or more whole record batches, v2 (magic 0 and 1 are up-converted by the
@@ -172,7 +171,7 @@ void pl_flush_run(struct pl_flush *flush); /* any thread */
 PL_MUST_CHECK enum pl_err pl_log_flush_end(struct pl_log *log, struct pl_flush *flush);
 
 /* ---- reading ---- */
-struct pl_slice { /* whole batches of one segment */
+struct pl_slice {               /* whole batches of one segment */
     struct pl_segment *segment; /* one reference is the caller's, NULL when the slice is empty */
     int fd;
     uint64_t position;
@@ -246,7 +245,7 @@ struct pl_producer_view {
     int32_t last_sequence, coordinator_epoch;
     int16_t epoch;
 };
-PL_MUST_CHECK enum pl_err pl_log_producers(const struct pl_log *log,
-                                           struct pl_producer_view *views, size_t *count);
+PL_MUST_CHECK enum pl_err pl_log_producers(const struct pl_log *log, struct pl_producer_view *views,
+                                           size_t *count);
 
 #endif
