@@ -101,6 +101,7 @@ static enum pl_err enter_table(struct pl_conn *conn) {
 
 enum pl_err pl_conn_open(struct pl_reactor *reactor, const struct pl_transport_kind *kind,
                          uint8_t listener, const struct pl_accepted *accepted) {
+    pl_reactor_assert(reactor);
     struct pl_transport refused = {.kind = kind, .fd = accepted->fd};
     struct pl_conn *conn = conn_create(reactor, kind, listener, accepted);
     if (conn == NULL) {
@@ -130,6 +131,7 @@ static void tell_closed(struct pl_conn *conn) {
 
 void pl_conn_close(struct pl_conn *conn) {
     struct pl_reactor *reactor = conn->reactor;
+    pl_reactor_assert(reactor);
     if (conn->state == PL_CONN_CLOSED) {
         return;
     }
@@ -168,6 +170,7 @@ static bool is_stalled(const struct pl_conn *conn) {
 
 static void on_complete(struct pl_reply *reply, struct pl_chain *chain) {
     struct pl_reply_slot *slot = (struct pl_reply_slot *)reply;
+    pl_reactor_assert(slot->conn->reactor);
     pl_reply_slot_finish(slot, chain);
     pl_reactor_add_dirty(slot->conn->reactor, slot->conn);
 }
@@ -359,6 +362,7 @@ static bool wants_turn(const struct pl_conn *conn) {
 }
 
 void pl_conn_take_turn(struct pl_conn *conn) {
+    pl_reactor_assert(conn->reactor);
     if (!wants_turn(conn)) {
         return;
     }
@@ -377,6 +381,7 @@ void pl_conn_take_turn(struct pl_conn *conn) {
 /* ---- output ---- */
 
 void pl_conn_reply(struct pl_conn *conn, struct pl_chain *chain) {
+    pl_reactor_assert(conn->reactor);
     struct pl_reply_slot *slot = conn->control;
     if (slot == NULL) {
         pl_chain_drop(chain);
@@ -404,6 +409,7 @@ static void send_out(struct pl_conn *conn) {
 }
 
 void pl_conn_flush(struct pl_conn *conn) {
+    pl_reactor_assert(conn->reactor);
     if (conn->state == PL_CONN_CLOSED) {
         return;
     }

@@ -113,6 +113,7 @@ void pl_engine_destroy(struct pl_engine *engine) {
         return;
     }
     struct pl_reactor *reactor = &engine->reactor;
+    pl_reactor_enter(reactor);
     pl_mailbox_deliver(&reactor->mailbox);
     pl_server_close(reactor);
     pl_broker_stop(reactor->broker);
@@ -146,6 +147,7 @@ static void restore_signals(const sigset_t *before) {
 int pl_engine_run(struct pl_engine *engine) {
     sigset_t before;
     block_signals(&before);
+    pl_reactor_enter(&engine->reactor);
     enum pl_err err = PL_OK;
     while (err == PL_OK && !engine->reactor.stopping) {
         err = pl_reactor_turn(&engine->reactor);

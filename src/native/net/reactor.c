@@ -132,7 +132,12 @@ static void bury_dead(struct pl_reactor *reactor) {
     }
 }
 
+void pl_reactor_enter(struct pl_reactor *reactor) {
+    reactor->thread = pthread_self();
+}
+
 enum pl_err pl_reactor_turn(struct pl_reactor *reactor) {
+    pl_reactor_assert(reactor);
     enum pl_err err = wait_and_note(reactor);
     uint64_t began_ns = reactor->now_ns;
     pl_mailbox_deliver(&reactor->mailbox);

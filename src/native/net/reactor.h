@@ -9,6 +9,8 @@
 #ifndef PYLOG_NET_REACTOR_H
 #define PYLOG_NET_REACTOR_H
 
+#include <assert.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -54,6 +56,7 @@ struct pl_reactor { /* owned by the engine */
     struct pl_timer_wheel timers;
     struct pl_timer trim; /* of what the pool keeps */
     uint64_t now_ns, now_ms; /* monotonic, of this turn */
+    pthread_t thread; /* that runs the turns, or destroys the reactor afterwards */
     bool stopping;
     const char *last_warning;
     uint64_t warned_ms;
@@ -81,6 +84,14 @@ struct pl_reactor { /* owned by the engine */
 PL_MUST_CHECK enum pl_err pl_reactor_open(struct pl_reactor *reactor,
                                           const struct pl_clock *clock);
 void pl_reactor_close(struct pl_reactor *reactor);
+
+/* The caller's thread is the reactor's from here on. */
+void pl_reactor_enter(struct pl_reactor *reactor);
+
+static inline void pl_reactor_assert(const struct pl_reactor *reactor) {
+    assert(pthread_equal(reactor->thread, pthread_self()));
+    (void)reactor;
+}
 
 PL_MUST_CHECK enum pl_err pl_reactor_turn(struct pl_reactor *reactor);
 

@@ -60,6 +60,7 @@ static void poll_listener(struct pl_listening *listening) {
 }
 
 void pl_server_add_listener(struct pl_reactor *reactor, const struct pl_listener *listener) {
+    pl_reactor_assert(reactor);
     struct pl_listening *listening = NULL;
     if (reactor->listening_count < PL_MAX_LISTENERS) {
         listening = calloc(1, sizeof *listening);
@@ -80,6 +81,7 @@ void pl_server_add_listener(struct pl_reactor *reactor, const struct pl_listener
 }
 
 void pl_server_serve(struct pl_reactor *reactor) {
+    pl_reactor_assert(reactor);
     reactor->serving = true;
     reactor->draining = false;
     for (int i = 0; i < reactor->listening_count; i++) {
@@ -123,6 +125,7 @@ static void mark_dirty(struct pl_conn *conn) {
 }
 
 void pl_server_drain(struct pl_reactor *reactor, uint64_t token, uint64_t drain_ms) {
+    pl_reactor_assert(reactor);
     if (reactor->drain_token != 0) {
         end_drain(reactor);
     }
@@ -140,6 +143,7 @@ void pl_server_drain(struct pl_reactor *reactor, uint64_t token, uint64_t drain_
 }
 
 void pl_server_close(struct pl_reactor *reactor) {
+    pl_reactor_assert(reactor);
     close_listeners(reactor);
     pl_conn_table_each(&reactor->conns, pl_conn_close);
 }
