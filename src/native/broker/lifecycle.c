@@ -246,8 +246,10 @@ void pl_broker_close_partitions(struct pl_broker *broker, uint64_t token, const 
 }
 
 void pl_partition_close_now(struct pl_partition *partition) {
+    pl_partition_retain(partition);
     stop_serving(partition, false);
     /* An error here took the log offline or was told by it: nobody is left to hear of it. */
     (void)close_log(partition, false);
     partition->state = PL_PARTITION_CLOSED;
+    pl_partition_release(partition);
 }
