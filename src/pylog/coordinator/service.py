@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from pylog.coordinator.group import GroupShard
 from pylog.coordinator.group_base import GroupSettings
+from pylog.coordinator.markers import MarkerWriter
 from pylog.coordinator.producer_ids import ProducerIds
 from pylog.coordinator.shards import Shards
-from pylog.coordinator.txn import TxnSettings
+from pylog.coordinator.txn import TransactionShard, TxnSettings
+from pylog.coordinator.txn_state import WriteMarkers
 from pylog.protocol.errors import ApiError, ErrorCode
-from pylog.protocol.records.types import GROUP
+from pylog.protocol.records.types import GROUP, TRANSACTION
 
 if TYPE_CHECKING:
     from pylog.cluster.image import Image
