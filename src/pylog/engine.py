@@ -309,7 +309,11 @@ class Partition:
         return done.value
 
     def epoch_end(self, epoch: int) -> tuple[int, int]:
-        """The largest leader epoch <= ``epoch`` and its end offset; (-1, -1) when unknown."""
+        """The largest leader epoch <= ``epoch`` and its end offset, as in OffsetForLeaderEpoch.
+
+        An epoch before the first known one ends where that began; one after the last is unknown:
+        (-1, -1).
+        """
         native = self._engine._pointer()
         found, end = ffi.new("int32_t *"), ffi.new("int64_t *")
         code = lib.pl_engine_epoch_end(native, self.handle, epoch, found, end)

@@ -164,7 +164,8 @@ async def test_epochs_tell_where_they_ended(engine: Engine, spec: PartitionSpec)
     partition = await open_one(engine, replace(spec, leader_epoch=4))
     await partition.append(record_batch(b"v"))
     assert partition.epoch_end(4) == (4, 1)
-    assert partition.epoch_end(3) == (-1, -1)
+    assert partition.epoch_end(3) == (3, 0)  # before the first known: where that one began
+    assert partition.epoch_end(5) == (-1, -1)
 
 
 async def test_a_closed_log_is_opened_where_it_ended(engine: Engine, spec: PartitionSpec) -> None:
