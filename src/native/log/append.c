@@ -34,6 +34,29 @@ static enum pl_err stage_bytes(struct pl_log *log, uint8_t *bytes, size_t n) {
     return PL_OK;
 }
 
+static enum pl_err own_bytes(struct pl_stage *stage, uint8_t *bytes) {
+    if (stage->owned_count == stage->owned_room) {
+        int room = stage->owned_room == 0 ? 4 : stage->owned_room * 2;
+        uint8_t **owned = realloc(stage->owned, (size_t)room * sizeof *owned);
+        if (owned == NULL) {
+            return PL_ERR_MEMORY;
+        }
+        stage->owned = owned;
+        stage->owned_room = room;
+    }
+    stage->owned[stage->owned_count++] = bytes;
+    return PL_OK;
+}
+
+void pl_stage_end(struct pl_log *log) {
+    struct pl_stage *stage = &log->stage;
+    while (stage->owned_count > 0) {
+        free(stage->owned[--stage->owned_count]);
+    }
+    stage->count = 0;
+    stage->open = false;
+}
+
 enum pl_err pl_log_roll(struct pl_log *log) {
     uint8_t *snapshot;
     size_t n;
@@ -57,38 +80,14 @@ enum pl_err pl_log_roll(struct pl_log *log) {
 
 /* ---- checks ---- */
 
-static enum pl_err check_time(const struct pl_log *log, const struct pl_batch_header *header,
-                              int64_t now_ms) {
-    const struct pl_log_config *config = &log->config;
-    if (config->timestamp_type == PL_TIMESTAMP_APPEND) {
-        return PL_OK;
-    }
-    if (pl_batch_is(header, PL_BATCH_APPEND_TIME)) {
-        return PL_ERR_TIMESTAMP; /* a producer cannot know it */
-    }
-    if (header->max_timestamp < 0) {
-        return PL_OK;
-    }
-    if (header->max_timestamp > now_ms &&
-        header->max_timestamp - now_ms > config->timestamp_after_max_ms) {
-        return PL_ERR_TIMESTAMP;
-    }
-    if (header->base_timestamp >= 0 && header->base_timestamp < now_ms &&
-        now_ms - header->base_timestamp > config->timestamp_before_max_ms) {
-        return PL_ERR_TIMESTAMP;
-    }
-    return PL_OK;
-}
-
-static enum pl_err check_client(const struct pl_log *log, const struct pl_append *append,
-                                const struct pl_batch_header *header, size_t n) {
+static enum pl_err check_size(const struct pl_log *log, const struct pl_batch_header *header,
+                              size_t n) {
     if (pl_batch_size(header) != n) {
-        return PL_ERR_INVALID;
+        return PL_ERR_INVALID; /* a client sends one batch a partition */
     }
-    if ((int64_t)n > log->config.max_message_bytes || (int64_t)n > log->config.segment_bytes) {
-        return PL_ERR_TOO_LARGE;
-    }
-    return check_time(log, header, append->now_ms);
+    bool fits =
+        (int64_t)n <= log->config.max_message_bytes && (int64_t)n <= log->config.segment_bytes;
+    return fits ? PL_OK : PL_ERR_TOO_LARGE;
 }
 
 static enum pl_err check_control(const struct pl_log *log, const struct pl_append *append,
@@ -112,64 +111,70 @@ static void answer_duplicate(const struct pl_log *log, const struct pl_producer_
     }
 }
 
-/* One batch, by the rules of its origin. appended->duplicate is set when it was stored before. */
-static enum pl_err check_batch(const struct pl_log *log, const struct pl_append *append,
-                               const uint8_t *bytes, size_t n, int64_t expected,
-                               struct pl_batch_header *header, struct pl_appended *appended) {
-    bool client = append->origin == PL_APPEND_CLIENT;
-    enum pl_err err =
-        pl_batch_check(bytes, n, client ? PL_BATCH_FROM_CLIENT : PL_BATCH_FROM_LOG, header, NULL);
-    if (err != PL_OK) {
-        return err;
-    }
-    if (append->origin == PL_APPEND_REPLICA && header->base_offset < expected) {
-        return PL_ERR_OUT_OF_RANGE;
-    }
-    if (client) {
-        err = check_client(log, append, header, n);
-        if (err != PL_OK) {
-            return err;
-        }
-    }
-    if (pl_batch_is(header, PL_BATCH_CONTROL)) {
-        return check_control(log, append, bytes, header);
-    }
+/* Sequences, epochs and transactions of its producer. */
+static enum pl_err check_producer(const struct pl_log *log, const struct pl_append *append,
+                                  const struct pl_batch_header *header,
+                                  struct pl_appended *appended) {
     if (append->origin == PL_APPEND_REPLICA || header->producer_id < 0) {
         return PL_OK;
     }
     const struct pl_producer *producer = pl_producers_find(&log->producers, header->producer_id);
-    if (!client) { /* coordinators write without sequences */
+    if (append->origin == PL_APPEND_COORDINATOR) { /* they write without sequences */
         return producer != NULL && header->producer_epoch < producer->epoch ? PL_ERR_PRODUCER_EPOCH
                                                                             : PL_OK;
     }
     const struct pl_producer_batch *duplicate;
-    err = pl_producer_check_batch(producer, header, append->transaction_verified, &duplicate);
+    enum pl_err err =
+        pl_producer_check_batch(producer, header, append->transaction_verified, &duplicate);
     if (err == PL_OK && duplicate != NULL) {
         answer_duplicate(log, duplicate, appended);
     }
     return err;
 }
 
-/* All batches before the first one changes anything. *first: header of the first one. */
-static enum pl_err check_all(const struct pl_log *log, const struct pl_append *append,
-                             const uint8_t *bytes, size_t n, struct pl_batch_header *first,
-                             struct pl_appended *appended) {
-    if (n == 0) {
-        return PL_ERR_INVALID;
+/* A client's only batch. appended->duplicate is set when it was stored before. */
+static enum pl_err check_client(const struct pl_log *log, const struct pl_append *append,
+                                uint8_t *bytes, size_t n, struct pl_batch_header *header,
+                                struct pl_appended *appended) {
+    enum pl_err err = pl_batch_check(bytes, n, PL_BATCH_FROM_CLIENT, header, NULL);
+    if (err == PL_OK) {
+        err = check_size(log, header, n);
     }
+    if (err == PL_OK) {
+        err = check_producer(log, append, header, appended);
+    }
+    if (err != PL_OK || appended->duplicate) {
+        return err;
+    }
+    return pl_log_check_records(log, append, bytes, header, &appended->bad_record);
+}
+
+/* All batches of a coordinator or a leader, before the first one changes anything. */
+static enum pl_err check_trusted(const struct pl_log *log, const struct pl_append *append,
+                                 const uint8_t *bytes, size_t n, struct pl_batch_header *first,
+                                 struct pl_appended *appended) {
     int64_t expected = log->log_end;
     struct pl_batch_header header;
     for (size_t at = 0; at < n; at += pl_batch_size(&header)) {
-        enum pl_err err = check_batch(log, append, bytes + at, n - at, expected, &header, appended);
+        enum pl_err err = pl_batch_check(bytes + at, n - at, PL_BATCH_FROM_LOG, &header, NULL);
+        if (err != PL_OK) {
+            return err;
+        }
+        if (append->origin == PL_APPEND_REPLICA && header.base_offset < expected) {
+            return PL_ERR_OUT_OF_RANGE;
+        }
+        if (pl_batch_is(&header, PL_BATCH_CONTROL)) {
+            err = check_control(log, append, bytes + at, &header);
+        } else {
+            err = check_producer(log, append, &header, appended);
+        }
         if (err != PL_OK) {
             return err;
         }
         if (at == 0) {
             *first = header;
         }
-        if (append->origin == PL_APPEND_REPLICA) {
-            expected = pl_batch_last_offset(&header) + 1;
-        }
+        expected = pl_batch_last_offset(&header) + 1;
     }
     return PL_OK;
 }
@@ -250,7 +255,6 @@ static enum pl_err stage_batch(struct pl_log *log, uint8_t *batch,
 static enum pl_err stage_all(struct pl_log *log, const struct pl_append *append, uint8_t *bytes,
                              size_t n, struct pl_batch_header *first,
                              struct pl_appended *appended) {
-    pl_stage_begin(log);
     struct pl_batch_header header = *first;
     for (size_t at = 0; at < n; at += pl_batch_size(&header)) {
         enum pl_err err = PL_OK;
@@ -276,6 +280,31 @@ static enum pl_err stage_all(struct pl_log *log, const struct pl_append *append,
     return PL_OK;
 }
 
+/* The batch as the topic stores it: packed anew when its compression is another one. */
+static enum pl_err repack(struct pl_log *log, const struct pl_append *append, uint8_t **bytes,
+                          size_t *n, struct pl_batch_header *header) {
+    uint8_t *packed;
+    size_t packed_n;
+    enum pl_err err = pl_log_recompress(log, append, *bytes, header, &packed, &packed_n);
+    if (err != PL_OK || packed == NULL) {
+        return err;
+    }
+    err = pl_batch_header_parse(packed, packed_n, header);
+    if (err == PL_OK) {
+        err = check_size(log, header, packed_n);
+    }
+    if (err == PL_OK) {
+        err = own_bytes(&log->stage, packed);
+    }
+    if (err != PL_OK) {
+        free(packed);
+        return err;
+    }
+    *bytes = packed;
+    *n = packed_n;
+    return PL_OK;
+}
+
 enum pl_err pl_log_append(struct pl_log *log, const struct pl_append *append, uint8_t *bytes,
                           size_t n, struct pl_appended *appended) {
     *appended = (struct pl_appended){
@@ -286,9 +315,19 @@ enum pl_err pl_log_append(struct pl_log *log, const struct pl_append *append, ui
     if (log->stage.open && log->stage.failed != PL_OK) {
         return log->stage.failed;
     }
+    if (n == 0) {
+        return PL_ERR_INVALID;
+    }
+    bool client = append->origin == PL_APPEND_CLIENT;
     struct pl_batch_header first;
-    enum pl_err err = check_all(log, append, bytes, n, &first, appended);
+    enum pl_err err = client ? check_client(log, append, bytes, n, &first, appended)
+                             : check_trusted(log, append, bytes, n, &first, appended);
     if (err != PL_OK || appended->duplicate) {
+        return err;
+    }
+    pl_stage_begin(log);
+    err = client ? repack(log, append, &bytes, &n, &first) : PL_OK;
+    if (err != PL_OK) {
         return err;
     }
     err = stage_all(log, append, bytes, n, &first, appended);

@@ -79,7 +79,9 @@ static void free_log(struct pl_log *log) {
     }
     free(log->segments);
     free(log->doomed);
+    pl_stage_end(log);
     free(log->stage.iov);
+    free(log->stage.owned);
     free(log->flush.items);
     free(log->flush.epochs_text);
     pl_producers_free(&log->producers);

@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 
+struct pl_codec; /* pylog/codec.h */
 struct pl_log;
 struct pl_segment;
 
@@ -139,6 +140,8 @@ struct pl_append {
     /* Transactions of the second protocol (KIP-890): refuse a transactional batch of a producer
      * with no open transaction here unless the coordinator has verified it. */
     bool transaction_verified;
+    /* Decompresses batches whose records must be looked at; NULL: one is made for the call. */
+    struct pl_codec *codec;
 };
 
 struct pl_appended {

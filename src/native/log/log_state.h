@@ -17,6 +17,8 @@
 struct pl_stage { /* batches between append and write, and the way back to before them */
     struct iovec *iov;
     int count, room;
+    uint8_t **owned; /* batches that were packed anew; freed after the write */
+    int owned_count, owned_room;
     bool open;          /* the fields below are set */
     enum pl_err failed; /* an append could not be taken back alone: write takes back all */
     int64_t log_end;
@@ -96,8 +98,22 @@ PL_MUST_CHECK enum pl_err pl_log_push_segment(struct pl_log *log, int64_t base_o
                                               struct pl_segment **segment);
 PL_MUST_CHECK enum pl_err pl_log_open_file(struct pl_log *log, struct pl_segment *segment);
 
+/* ---- records.c ---- */
+/* Looks at the records of a client's batch that has passed pl_batch_check; may correct its highest
+ * time, in place and in the header. *bad_record is set when one record is to blame. */
+PL_MUST_CHECK enum pl_err pl_log_check_records(const struct pl_log *log,
+                                               const struct pl_append *append, uint8_t *bytes,
+                                               struct pl_batch_header *header, int32_t *bad_record);
+/* The same records with the compression of the topic: *packed is malloc'ed, NULL when the batch
+ * is right as it is. */
+PL_MUST_CHECK enum pl_err pl_log_recompress(const struct pl_log *log,
+                                            const struct pl_append *append, const uint8_t *bytes,
+                                            const struct pl_batch_header *header, uint8_t **packed,
+                                            size_t *packed_n);
+
 /* ---- append.c, write.c ---- */
 void pl_stage_begin(struct pl_log *log);
+void pl_stage_end(struct pl_log *log); /* the staged bytes may go */
 /* The next batch goes to a new segment. Nothing is written before pl_log_write. */
 PL_MUST_CHECK enum pl_err pl_log_roll(struct pl_log *log);
 /* Index and snapshot files of sealed segments. Lack of space leaves them for later. */

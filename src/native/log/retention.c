@@ -21,7 +21,7 @@ static enum pl_err reserve_doomed(struct pl_log *log, int32_t more) {
     return PL_OK;
 }
 
-/* The .log file last: without it the others are orphans, which opening removes. */
+/* The .log file first: without it the others are orphans, which opening removes. */
 static enum pl_err rename_to_deleted(struct pl_log *log, const struct pl_segment *segment) {
     static const enum pl_file_kind order[] = {PL_FILE_LOG, PL_FILE_OFFSET_INDEX, PL_FILE_TIME_INDEX,
                                               PL_FILE_TXN_INDEX, PL_FILE_SNAPSHOT};

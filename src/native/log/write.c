@@ -189,8 +189,7 @@ static void take_back_stage(struct pl_log *log) {
     /* An epoch that began with these batches began here all the same: it stays. */
     pl_producers_undo(&log->producers);
     log->log_end = stage->log_end;
-    stage->open = false;
-    stage->count = 0;
+    pl_stage_end(log);
 }
 
 static enum pl_err give_up(struct pl_log *log, enum pl_err err) {
@@ -212,8 +211,6 @@ static void keep_stage(struct pl_log *log) {
     }
     pl_producers_keep(&log->producers);
     log->written_end = log->log_end;
-    log->stage.open = false;
-    log->stage.count = 0;
     pl_boundaries_add(&log->boundaries, log->written_end, pl_log_active(log)->written);
 }
 
@@ -236,7 +233,7 @@ enum pl_err pl_log_write(struct pl_log *log) {
         if (log->segment_count > 0) {
             keep_stage(log);
         }
-        stage->open = false;
+        pl_stage_end(log);
     }
     enum pl_err err = log->seal_due ? pl_log_seal(log) : PL_OK;
     return err != PL_OK ? err : spill_active(log);
