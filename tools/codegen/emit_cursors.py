@@ -165,9 +165,6 @@ class _Reader:
         lines = [f"const bool flexible = version >= {self._message.flexible.first};", *body]
         if struct.name == self._message.name:
             lines.insert(0, "struct pl_cursor whole = pl_cursor_open(bytes, length), *c = &whole;")
-            lines.append(
-                "if (c->pos != c->end) {\n        pl_cursor_fail(c, PL_ERR_INVALID);\n    }"
-            )
             lines.append("return c->err;")
         text = "\n".join(f"    {line}" for line in lines)
         return f"{self._prototype(struct)} {{\n{text}\n}}\n"

@@ -488,7 +488,7 @@ def encode(message, int version):
 
 
 def decode(type cls, data, int version):
-    """The message of this class that `data` (any buffer) holds in one version, whole."""
+    """The message of this class at the start of `data` (any buffer), in one version."""
     cdef Reader reader = Reader()
     cdef Plan plan = plan_of(cls, version)
     cdef Py_buffer view
@@ -497,9 +497,6 @@ def decode(type cls, data, int version):
         reader.pos = <const uint8_t *> view.buf
         reader.end = reader.pos + view.len
         reader.elements_left = PL_MAX_MESSAGE_ELEMENTS
-        message = read_struct(reader, plan)
-        if reader.pos != reader.end:
-            raise WireError(f"{reader.end - reader.pos} bytes behind the message")
-        return message
+        return read_struct(reader, plan)
     finally:
         PyBuffer_Release(&view)

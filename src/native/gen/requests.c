@@ -90,9 +90,6 @@ PL_MUST_CHECK enum pl_err pl_produce_request_read(const uint8_t *bytes, size_t l
     if (flexible) {
         pl_cursor_skip_tags(c);
     }
-    if (c->pos != c->end) {
-        pl_cursor_fail(c, PL_ERR_INVALID);
-    }
     return c->err;
 }
 
@@ -212,9 +209,6 @@ PL_MUST_CHECK enum pl_err pl_fetch_request_read(const uint8_t *bytes, size_t len
     out->rack_id = version >= 11 ? read_string(c, flexible, false) : EMPTY_SPAN;
     if (flexible) {
         pl_fetch_request_tags(c, version, out);
-    }
-    if (c->pos != c->end) {
-        pl_cursor_fail(c, PL_ERR_INVALID);
     }
     return c->err;
 }

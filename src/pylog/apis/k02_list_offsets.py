@@ -44,6 +44,7 @@ _SINCE_VERSION: Final = {
     EARLIEST_PENDING_UPLOAD: 11,
 }
 _READ_COMMITTED: Final = 1
+_EPOCH_VERSION: Final = 4  # leader epochs in answers (KIP-320)
 _CONSUMER: Final = -1  # replica_id of a client; a broker asks for the end of the log
 
 
@@ -66,7 +67,9 @@ async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOf
                 if (topic.name, item.partition_index) in twice:
                     raise ApiError(ErrorCode.INVALID_REQUEST)
                 found = await _find(request, topic.name, item, context)
-                answer.offset, answer.timestamp, answer.leader_epoch = found
+                answer.offset, answer.timestamp = found.offset, found.timestamp_ms
+                if context.version >= _EPOCH_VERSION:
+                    answer.leader_epoch = found.leader_epoch
             except (ApiError, EngineError) as error:
                 answer.error_code = code_of(error)
             answers.append(answer)

@@ -120,13 +120,16 @@ def test_a_tagged_field_must_have_its_stated_size() -> None:
         (b"\0\0\0\1", "with 0 bytes left"),
         (b"\x7f\xff\xff\xff\0\0", "with 2 bytes left"),
         (b"\xff\xff\xff\xfe", "with 0 bytes left"),
-        (b"\0\0\0\0\0", "1 bytes behind the message"),
         (b"\0\0\0\1\0\2a", "with 1 bytes left"),
     ],
 )
 def test_malformed_bytes_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(WireError, match=reason):
         decode(MetadataRequest, data, 1)
+
+
+def test_bytes_behind_a_message_are_skipped() -> None:
+    assert decode(MetadataRequest, b"\0\0\0\0more", 1) == MetadataRequest(topics=[])
 
 
 @pytest.mark.parametrize("varint", [b"\xff" * 5, b"\xff\xff\xff\xff\x1f", b"\x80" * 6 + b"\1"])
