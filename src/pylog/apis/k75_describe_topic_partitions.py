@@ -115,5 +115,7 @@ def _partition(
         leader_epoch=described.leader_epoch,
         replica_nodes=described.replica_nodes,
         isr_nodes=described.isr_nodes,
+        eligible_leader_replicas=[],  # not null: Kafka's admin client reads them unasked
+        last_known_elr=[],
         offline_replicas=described.offline_replicas,
     )
