@@ -1,0 +1,81 @@
+package pylog.clients;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.lang.reflect.InvocationTargetException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.common.utils.internals.Exit;
+
+/** Kafka's command line tools, run by their main classes in this process. */
+final class Tools {
+    /** Thrown in place of the end of the process. */
+    private static final class Ended extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+        final int code;
+
+        Ended(int code) {
+            super(null, null, false, false);
+            this.code = code;
+        }
+    }
+
+    void register(Map<String, Agent.Command> commands) {
+        commands.put("tool", this::tool);
+    }
+
+    /** `class`, `arguments` and `stdin` to `{"code", "stdout", "stderr"}`. */
+    private Object tool(JsonNode command) throws Exception {
+        List<String> arguments = new ArrayList<>();
+        command.get("arguments").forEach(argument -> arguments.add(argument.asText()));
+        byte[] input = Agent.text(command, "stdin", "").getBytes(StandardCharsets.UTF_8);
+        ByteArrayOutputStream output = new ByteArrayOutputStream();
+        ByteArrayOutputStream errors = new ByteArrayOutputStream();
+        PrintStream realOutput = System.out;
+        PrintStream realErrors = System.err;
+        InputStream realInput = System.in;
+        System.setOut(new PrintStream(output, true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
+        System.setIn(new ByteArrayInputStream(input));
+        int code;
+        try {
+            code = Console.capture(() -> run(command.get("class").asText(), arguments), output);
+        } finally {
+            System.setOut(realOutput);
+            System.setErr(realErrors);
+            System.setIn(realInput);
+        }
+        return Map.of(
+            "code", code,
+            "stdout", output.toString(StandardCharsets.UTF_8),
+            "stderr", errors.toString(StandardCharsets.UTF_8));
+    }
+
+    private static int run(String name, List<String> arguments) throws Exception {
+        Exit.setExitProcedure((code, message) -> {
+            throw new Ended(code);
+        });
+        Exit.setHaltProcedure((code, message) -> {
+            throw new Ended(code);
+        });
+        try {
+            Class.forName(name).getMethod("main", String[].class)
+                .invoke(null, (Object) arguments.toArray(new String[0]));
+            return 0;
+        } catch (InvocationTargetException thrown) {
+            if (thrown.getCause() instanceof Ended) {
+                return ((Ended) thrown.getCause()).code;
+            }
+            thrown.getCause().printStackTrace();
+            return 1;
+        } finally {
+            Exit.resetExitProcedure();
+            Exit.resetHaltProcedure();
+        }
+    }
+}

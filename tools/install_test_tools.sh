@@ -1,0 +1,43 @@
+#!/bin/bash
+# What the tests with real clients need besides Debian and Python packages: Kafka's jars and our
+# Java agent, the Node agent's packages, our Go agent. Into .cache/clients and
+# tests/clients/node/node_modules; a part whose sources have not changed is left as it is.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cache="$root/.cache/clients"
+clients="$root/tests/clients"
+mkdir -p "$cache"
+
+# once NAME FILE... : true, and remembered on success of the caller, where FILEs changed since.
+changed() {
+  local name=$1; shift
+  sum=$(cat "$@" | cksum | cut -d' ' -f1)
+  [ ! -e "$cache/$name.$sum" ]
+}
+done_with() { rm -f "$cache/$1".*; touch "$cache/$1.$sum"; }
+
+if changed jars "$clients/java/pom.xml"; then
+  rm -rf "$cache/jars"
+  mvn --batch-mode --quiet --file "$clients/java/pom.xml" \
+      dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$cache/jars"
+  done_with jars
+fi
+
+mapfile -t sources < <(find "$clients/java/src" -name '*.java' | sort)
+if changed classes "$clients/java/pom.xml" "$clients/java/src/log4j2.properties" "${sources[@]}"; then
+  rm -rf "$cache/classes"
+  javac -Xlint:all,-processing,-classfile --release 17 -cp "$cache/jars/*" -d "$cache/classes" "${sources[@]}"
+  cp "$clients/java/src/log4j2.properties" "$cache/classes/"
+  done_with classes
+fi
+
+if changed node "$clients/node/package-lock.json"; then
+  npm ci --prefix "$clients/node" --no-audit --no-fund --silent
+  done_with node
+fi
+
+mapfile -t sources < <(find "$clients/go" -name '*.go' | sort)
+if changed go "$clients/go/go.mod" "$clients/go/go.sum" "${sources[@]}"; then
+  (cd "$clients/go" && go build -o "$cache/franz-agent" .)
+  done_with go
+fi
