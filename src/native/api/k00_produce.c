@@ -6,14 +6,14 @@
  *   A partition that fails does not touch the others. What was appended before is acknowledged
  *   with its first offset, when that is as safe as was asked.
  * Versions
- *   0–2   message sets of magic 0 and 1 (KIP-2, KIP-32): refused, see Not done
- *   2     log append time       3  record batches, transactions (KIP-98)
+ *   0–2   message sets of magic 0 and 1 (KIP-32), stored as record batches
+ *   2     log append time       3  record batches only, transactions (KIP-98)
  *   5     log start offset      7  zstd (KIP-110)
  *   8     errors by record (KIP-467)     9  flexible (KIP-482)
  *   10    current leader (KIP-951)      12  transactions, second protocol (KIP-890)
  *   13    topic ids (KIP-516)
  * Not done
- *   Message sets of magic 0 and 1 get UNSUPPORTED_FOR_MESSAGE_FORMAT.
+ *   The leader is not named in a refusal (KIP-951), since there is no other broker.
  */
 #include <string.h>
 
@@ -35,6 +35,7 @@ enum {
     FLEXIBLE_VERSION = 9,
     MAGIC_AT = 16,
     ATTRIBUTES_AT = 21,
+    SMALLEST_MESSAGE_BYTES = 26, /* of magic 0, its prefix included */
     TOPIC_ROOM = 32,      /* of a topic in the answer, without its name */
     PARTITION_ROOM = 192, /* of a partition, with one record error */
     REQUEST_ROOM = 32,    /* of what is there once */
@@ -91,21 +92,24 @@ static int16_t check_rest(const uint8_t *rest, int64_t length) {
     return PL_BATCH_PREFIX_BYTES + batch_length <= length ? PL_KAFKA_INVALID_RECORD : PL_KAFKA_NONE;
 }
 
-/* Exactly one batch of magic 2; *length is its own. */
+/* Exactly one batch of magic 2, whose length is *length; or a message set, all of it. */
 static int16_t check_batch(int16_t version, struct pl_span records, size_t *length) {
     if (records.length < MAGIC_AT + 1) {
         return PL_KAFKA_INVALID_RECORD;
     }
+    if (records.data[MAGIC_AT] < 2 && version < FIRST_BATCH_VERSION) {
+        *length = (size_t)records.length;
+        return PL_KAFKA_NONE;
+    }
     int64_t whole = PL_BATCH_PREFIX_BYTES + (int64_t)pl_get_i32(records.data + 8);
-    if (whole < PL_BATCH_HEADER_BYTES) {
+    if (whole < SMALLEST_MESSAGE_BYTES) {
         return PL_KAFKA_CORRUPT_MESSAGE;
     }
-    if (whole > records.length) {
+    if (whole > records.length || records.data[MAGIC_AT] != 2) {
         return PL_KAFKA_INVALID_RECORD;
     }
-    if (records.data[MAGIC_AT] != 2) {
-        return version < FIRST_BATCH_VERSION ? PL_KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT
-                                             : PL_KAFKA_INVALID_RECORD;
+    if (whole < PL_BATCH_HEADER_BYTES) {
+        return PL_KAFKA_CORRUPT_MESSAGE;
     }
     int compression = pl_get_i16(records.data + ATTRIBUTES_AT) & PL_BATCH_COMPRESSION;
     if (compression == PL_COMPRESSION_ZSTD && version < FIRST_ZSTD_VERSION) {

@@ -3,9 +3,28 @@
 #include <stdlib.h>
 
 #include "broker/fetch.h"
+#include "broker/message_set.h"
 #include "broker/state.h"
+#include "pylog/codec.h"
 
 enum { NS_PER_MS = 1000000 };
+
+static enum pl_err open_parts(struct pl_broker *broker) {
+    enum pl_err err = pl_codec_create(PL_MAX_BATCH_BYTES, &broker->codec);
+    if (err != PL_OK) {
+        return err;
+    }
+    err = pl_partition_table_open(&broker->table);
+    if (err == PL_OK) {
+        err = pl_fetch_sessions_open(&broker->sessions, broker->options.fetch_session_slots);
+        if (err == PL_OK) {
+            return PL_OK;
+        }
+        pl_partition_table_close(&broker->table);
+    }
+    pl_codec_destroy(broker->codec);
+    return err;
+}
 
 enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_broker **created) {
     struct pl_broker *broker = calloc(1, sizeof *broker);
@@ -14,13 +33,7 @@ enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_
     }
     broker->options = *options;
     pl_ring_init(&broker->woken);
-    enum pl_err err = pl_partition_table_open(&broker->table);
-    if (err == PL_OK) {
-        err = pl_fetch_sessions_open(&broker->sessions, options->fetch_session_slots);
-        if (err != PL_OK) {
-            pl_partition_table_close(&broker->table);
-        }
-    }
+    enum pl_err err = open_parts(broker);
     if (err != PL_OK) {
         free(broker);
         return err;
@@ -51,6 +64,7 @@ void pl_broker_destroy(struct pl_broker *broker) {
     pl_partition_table_each(&broker->table, close_one, NULL);
     pl_partition_table_close(&broker->table);
     pl_collector_close(broker);
+    pl_codec_destroy(broker->codec);
     free(broker);
 }
 
@@ -67,6 +81,7 @@ static void settle_touched(struct pl_broker *broker) {
 void pl_broker_before_sleep(struct pl_broker *broker) {
     settle_touched(broker);
     pl_fetch_serve_woken(broker);
+    pl_message_sets_end_turn(broker);
     broker->now_ms = 0;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/error_code.h"
+#include "broker/message_set.h"
 #include "broker/state.h"
 
 static void flush_run(struct pl_job *job);
@@ -95,7 +96,15 @@ enum pl_err pl_partition_append(struct pl_partition *partition, enum pl_append_o
     const struct pl_append append = {.origin = origin,
                                      .leader_epoch = partition->leader_epoch,
                                      .now_ms = pl_broker_now_ms(broker),
-                                     .transaction_verified = true};
+                                     .transaction_verified = true,
+                                     .codec = broker->codec};
+    appended->bad_record = -1;
+    if (pl_is_message_set(bytes, n)) {
+        enum pl_err err = pl_message_set_convert(broker, &bytes, &n);
+        if (err != PL_OK) {
+            return err;
+        }
+    }
     pthread_mutex_lock(&partition->mutex);
     enum pl_err err = partition->log == NULL
                           ? PL_ERR_CLOSED

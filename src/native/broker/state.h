@@ -32,6 +32,8 @@ struct pl_broker { /* owned by the engine */
     struct pl_broker_options options;
     struct pl_partition_table table;
     struct pl_fetch_sessions sessions;
+    struct pl_codec *codec;   /* the reactor's */
+    struct pl_buf *converted; /* message sets of this turn, as batches */
     struct pl_partition *touched; /* linked by touched_next */
     struct pl_ring woken;         /* parked fetches to look at again */
     int64_t now_ms;               /* wall clock of this turn, 0: not read yet */

@@ -1,4 +1,6 @@
 /* Produce: what is answered, and when. */
+#include <zlib.h>
+
 #include "broker_rig.h"
 
 static struct rig rig;
@@ -280,6 +282,59 @@ static void timestamps_outside_the_bounds_are_refused_and_append_time_replaces_t
     rig_close(&rig);
 }
 
+/* One message of magic 1: null key, value of n bytes. */
+static size_t build_message(uint8_t *to, size_t n, int64_t timestamp_ms) {
+    struct pl_writer out = pl_writer_open(to, 512);
+    pl_write_i64(&out, 0);
+    pl_write_i32(&out, (int32_t)(22 + n));
+    pl_write_i32(&out, 0); /* the checksum, below */
+    pl_write_i8(&out, 1);
+    pl_write_i8(&out, 0);
+    pl_write_i64(&out, timestamp_ms);
+    pl_write_i32(&out, -1);
+    pl_write_i32(&out, (int32_t)n);
+    memset(pl_writer_take(&out, n), 'v', n);
+    pl_put_u32(to + 12, (uint32_t)crc32(0, to + 16, (uInt)(6 + 8 + 4 + n)));
+    return out.length;
+}
+
+static void message_sets_of_old_clients_become_batches(void) {
+    rig_open(&rig, NULL);
+    rig_add_partition(&rig, "topic", 0);
+    uint8_t set[1024];
+    size_t n = build_message(set, 10, rig.wall_ms);
+    n += build_message(set + n, 20, rig.wall_ms);
+    for (int16_t version = 0; version <= 2; version++) {
+        struct rig_produced produced = produce_bytes(version, "topic", 0, set, n);
+        CHECK_EQ(produced.error, 0);
+        CHECK_EQ(produced.base_offset, version * 2);
+    }
+    CHECK_EQ(produce_bytes(3, "topic", 0, set, n).error, 87);
+    set[n - 1] ^= 1;
+    CHECK_EQ(produce_bytes(2, "topic", 0, set, n).error, 2);
+    struct rig_want want = {.topic = "topic", .offset = 0, .max_bytes = 1 << 20};
+    struct rig_fetch fetch = rig_fetch_of(&want, 1);
+    struct rig_fetched fetched = rig_fetch_now(&rig, &fetch);
+    CHECK_EQ(fetched.parts[0].batches, 3);
+    CHECK_EQ(fetched.parts[0].next_offset, 6);
+    rig_close(&rig);
+}
+
+static void a_topic_may_name_the_compression(void) {
+    rig_open(&rig, NULL);
+    struct pl_log_config config = rig_config();
+    config.compression = PL_COMPRESSION_LZ4;
+    rig_add_with(&rig, "topic", 0, &config);
+    struct rig_batch batch = rig_plain(&rig, 10, 400);
+    CHECK_EQ(produce_one(9, "topic", &batch).error, 0);
+    struct rig_want want = {.topic = "topic", .offset = 0, .max_bytes = 1 << 20};
+    struct rig_fetch fetch = rig_fetch_of(&want, 1);
+    struct rig_fetched fetched = rig_fetch_now(&rig, &fetch);
+    CHECK_EQ(fetched.parts[0].next_offset, 10);
+    CHECK(fetched.parts[0].bytes < 1000);
+    rig_close(&rig);
+}
+
 static void a_repeated_batch_is_acknowledged_with_its_first_offset(void) {
     rig_open(&rig, NULL);
     rig_add_partition(&rig, "topic", 0);
@@ -496,6 +551,8 @@ int main(void) {
     RUN(zstd_needs_version_7);
     RUN(a_large_batch_and_a_keyless_record_are_refused_by_the_topic);
     RUN(timestamps_outside_the_bounds_are_refused_and_append_time_replaces_them);
+    RUN(message_sets_of_old_clients_become_batches);
+    RUN(a_topic_may_name_the_compression);
     RUN(a_repeated_batch_is_acknowledged_with_its_first_offset);
     RUN(a_repeated_batch_waits_like_the_one_it_repeats);
     RUN(a_repeated_batch_that_is_durable_is_acknowledged_in_its_turn);
