@@ -53,8 +53,11 @@ void pl_chain_consume(struct pl_chain *chain, size_t n) {
         struct pl_chain_node *node = chain->first;
         if (node->length > n) {
             node->length -= n;
-            node->position += node->kind == PL_CHAIN_FILE ? n : 0;
-            node->data += node->kind == PL_CHAIN_MEMORY ? n : 0;
+            if (node->kind == PL_CHAIN_FILE) {
+                node->position += n;
+            } else {
+                node->data += n;
+            }
             return;
         }
         n -= node->length;

@@ -243,17 +243,18 @@ static void collect_folder(struct pl_garbage *garbage) {
 }
 
 /* Kafka's form: PARENT/TOPIC-PARTITION.UNIQUE-delete, its last part at most 255 bytes. */
-static void name_doomed(const struct pl_log *log, char *path) {
+static enum pl_err name_doomed(const struct pl_log *log, char *path) {
     enum { MAX_NAME_BYTES = 255, UNIQUE_BYTES = 32 };
     char parent[PL_PATH_BYTES];
     pl_path_parent(parent, log->store->folder);
     const char *slash = strrchr(log->store->folder, '/');
     const char *name = slash == NULL ? log->store->folder : slash + 1;
     int room = MAX_NAME_BYTES - UNIQUE_BYTES - (int)sizeof ".-delete";
-    (void)snprintf(path, PL_PATH_BYTES, "%.*s/%.*s.%016" PRIx64 "%016" PRIx64 "-delete",
-                   PL_FOLDER_MAX_BYTES, parent, room, name,
-                   (uint64_t)log->clock->wall_ms(log->clock->context),
-                   log->clock->monotonic_ns(log->clock->context) ^ (uint64_t)(uintptr_t)log);
+    int length =
+        snprintf(path, PL_PATH_BYTES, "%s/%.*s.%016" PRIx64 "%016" PRIx64 "-delete", parent, room,
+                 name, (uint64_t)log->clock->wall_ms(log->clock->context),
+                 log->clock->monotonic_ns(log->clock->context) ^ (uint64_t)(uintptr_t)log);
+    return length < PL_PATH_BYTES ? PL_OK : PL_ERR_LIMIT;
 }
 
 enum pl_err pl_log_delete(struct pl_log *log) {
@@ -262,7 +263,9 @@ enum pl_err pl_log_delete(struct pl_log *log) {
     if (err == PL_OK) {
         doomed->fs = log->fs;
         doomed->garbage = (struct pl_garbage){.collect = collect_folder, .owner = doomed};
-        name_doomed(log, doomed->path);
+        err = name_doomed(log, doomed->path);
+    }
+    if (err == PL_OK) {
         err = log->fs->rename(log->fs->context, log->store->folder, doomed->path);
     }
     char parent[PL_PATH_BYTES];

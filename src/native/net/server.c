@@ -11,8 +11,8 @@ static bool is_full(const struct pl_reactor *reactor) {
 
 static void refuse(struct pl_reactor *reactor, const struct pl_accepted *accepted) {
     struct pl_transport transport = {.kind = &pl_transport_tcp, .fd = accepted->fd};
-    transport.kind->close(&transport);
     PL_COUNT(reactor->counters.connections_refused, 1);
+    transport.kind->close(&transport);
 }
 
 static void admit(struct pl_reactor *reactor, uint8_t listener,
