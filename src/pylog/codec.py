@@ -15,9 +15,8 @@ Format: Kafka's documentation, "Record Batch"; KIP-98, KIP-32, KIP-110.
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import pylog
@@ -66,8 +65,7 @@ class TransactionMarker(NamedTuple):
     coordinator_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """All keys or all values of a batch, one behind the other.
 
     Record ``i`` has ``data[positions[i]:positions[i + 1]]``, unless ``nulls[i]``.
@@ -78,8 +76,7 @@ class Column:
     data: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """The records of a batch as read-only arrays; headers are left out."""
 
     offsets: NDArray[np.int64]
@@ -186,19 +183,19 @@ def decompress(data: bytes | bytearray | memoryview, compression: int) -> bytes:
     return _codec.decompress(data, compression)
 
 
-def _installed(part: str) -> Path:
+def _installed(part: str) -> str:
     for folder in pylog.__path__:
-        path = Path(folder) / part
-        if path.exists():
+        path = os.path.join(folder, part)
+        if os.path.exists(path):
             return path
     raise FileNotFoundError(f"this installation of pylog has no {part}")
 
 
 def get_include() -> str:
     """The folder for the compiler's ``-I``: ``#include <pylog/codec.h>``."""
-    return str(_installed("include"))
+    return _installed("include")
 
 
 def get_library() -> str:
     """The static library of the codec. Link it with ``-lzstd -llz4 -lsnappy -lz``."""
-    return str(_installed("lib/libpylog_codec.a"))
+    return _installed("lib/libpylog_codec.a")

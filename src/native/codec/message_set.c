@@ -77,8 +77,11 @@ static void start(struct conversion *conversion, int64_t base_offset) {
     pl_batch_builder_reset(conversion->builder, &options);
 }
 
-static enum pl_err add(struct conversion *conversion, const struct message *message,
-                       int64_t offset) {
+static enum pl_err add(struct conversion *conversion, const struct message *message) {
+    int64_t offset = message->offset;
+    if (conversion->keep_offsets && (offset < 0 || offset == INT64_MAX)) {
+        return PL_ERR_CORRUPT;
+    }
     if (!conversion->started) {
         start(conversion, offset);
     }
@@ -98,7 +101,7 @@ static enum pl_err add(struct conversion *conversion, const struct message *mess
     return err == PL_ERR_INVALID ? PL_ERR_CORRUPT : err; /* offsets do not grow */
 }
 
-/* What to add to the offsets inside a wrapper. */
+/* What to add to the offsets inside a wrapper, of which the last is the wrapper's. */
 static enum pl_err inner_base(const struct message *wrapper, struct pl_cursor set,
                               int64_t *base) {
     *base = 0;
@@ -112,10 +115,28 @@ static enum pl_err inner_base(const struct message *wrapper, struct pl_cursor se
             return err;
         }
     }
-    if (wrapper->offset < 0 || message.offset < 0) {
+    /* else a set as a client sends it: no broker has given the wrapper its offset yet */
+    if (message.offset >= 0 && wrapper->offset > message.offset) {
+        *base = wrapper->offset - message.offset;
+    }
+    return PL_OK;
+}
+
+/* The next message inside a wrapper, with its absolute offset and its time. */
+static enum pl_err read_inner(struct pl_cursor *set, const struct message *wrapper, int64_t base,
+                              struct message *message) {
+    enum pl_err err = read_message(set, message);
+    if (err != PL_OK) {
+        return err;
+    }
+    if ((message->attributes & ATTRIBUTE_COMPRESSION) != 0 || message->magic != wrapper->magic ||
+        message->offset < 0 || message->offset > INT64_MAX - base) {
         return PL_ERR_CORRUPT;
     }
-    *base = wrapper->offset - message.offset;
+    message->offset += base;
+    if ((wrapper->attributes & ATTRIBUTE_APPEND_TIME) != 0) {
+        message->timestamp = wrapper->timestamp;
+    }
     return PL_OK;
 }
 
@@ -134,16 +155,9 @@ static enum pl_err add_wrapped(struct conversion *conversion, const struct messa
     }
     while (err == PL_OK && pl_cursor_left(&set) > 0) {
         struct message message;
-        err = read_message(&set, &message);
-        if (err == PL_OK && ((message.attributes & ATTRIBUTE_COMPRESSION) != 0 ||
-                             message.magic != wrapper->magic || message.offset < 0)) {
-            err = PL_ERR_CORRUPT;
-        }
+        err = read_inner(&set, wrapper, base, &message);
         if (err == PL_OK) {
-            if ((wrapper->attributes & ATTRIBUTE_APPEND_TIME) != 0) {
-                message.timestamp = wrapper->timestamp;
-            }
-            err = add(conversion, &message, base + message.offset);
+            err = add(conversion, &message);
         }
     }
     return err;
@@ -162,7 +176,7 @@ static enum pl_err convert(struct conversion *conversion, const uint8_t *bytes, 
         if (first) {
             conversion->compression = (enum pl_compression)compression;
         }
-        err = compression == 0 ? add(conversion, &message, message.offset)
+        err = compression == 0 ? add(conversion, &message)
                                : add_wrapped(conversion, &message);
     }
     return err == PL_OK && !conversion->started ? PL_ERR_INVALID : err;
