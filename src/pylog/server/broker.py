@@ -90,7 +90,7 @@ class Broker:
 
     def _listen(self, number: int, endpoint: Endpoint) -> Endpoint:
         try:
-            port = self.engine.listen(number, endpoint.host or "0.0.0.0", endpoint.port)
+            port = self.engine.listen(number, endpoint.host, endpoint.port)
         except OSError as error:
             where = format_host_port(endpoint.host, endpoint.port)
             raise CannotListen(f"can't listen on {where}: {error.strerror}") from error
