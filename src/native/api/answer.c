@@ -2,7 +2,11 @@
 
 #include <assert.h>
 
-enum { LENGTH_BYTES = 4, NEXT_BUFFER_BYTES = 512 };
+enum {
+    LENGTH_BYTES = 4,
+    FIRST_BUFFER_BYTES = 384, /* an answer about one partition is one buffer, one run to send */
+    NEXT_BUFFER_BYTES = 512,
+};
 
 static bool take_buffer(struct pl_answer *answer, size_t room) {
     struct pl_buf *buf = pl_buf_take(answer->pool, room);
@@ -26,7 +30,8 @@ static void seal_buffer(struct pl_answer *answer) {
 bool pl_answer_open(struct pl_answer *answer, struct pl_pool *pool, size_t room,
                     const struct pl_reply *reply, bool flexible) {
     *answer = (struct pl_answer){.pool = pool};
-    if (!take_buffer(answer, room + LENGTH_BYTES + sizeof(int32_t) + 1)) {
+    size_t first = room + LENGTH_BYTES + sizeof(int32_t) + 1;
+    if (!take_buffer(answer, first > FIRST_BUFFER_BYTES ? first : FIRST_BUFFER_BYTES)) {
         return false;
     }
     answer->frame = pl_writer_take(&answer->out, LENGTH_BYTES);
