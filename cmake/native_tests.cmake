@@ -1,6 +1,6 @@
 # C tests: every src/native/test/test_*.c is a program that ctest runs. Every fuzz_*.c is a
-# libFuzzer target when the compiler has libFuzzer: run it by hand with -max_total_time=60, or
-# let ctest run each for a short while.
+# libFuzzer target when the compiler has libFuzzer, which ctest runs for a short while from its
+# kept corpus, src/native/test/corpus/fuzz_*.
 set(PYLOG_FUZZ_SECONDS 3 CACHE STRING "How long ctest runs each fuzz target")
 
 file(GLOB TEST_SOURCES CONFIGURE_DEPENDS src/native/test/test_*.c)
@@ -26,7 +26,14 @@ if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND NOT PYLOG_SANITIZE MATCHES "thread")
     target_compile_options(${name} PRIVATE ${PYLOG_WARNINGS} -UNDEBUG -fsanitize=fuzzer-no-link)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     target_link_libraries(${name} PRIVATE pylog_engine m)
-    add_test(NAME ${name} COMMAND ${name} -max_total_time=${PYLOG_FUZZ_SECONDS})
+    set(found ${CMAKE_CURRENT_BINARY_DIR}/corpus/${name})
+    file(MAKE_DIRECTORY ${found})
+    set(kept ${CMAKE_CURRENT_SOURCE_DIR}/src/native/test/corpus/${name})
+    if(NOT IS_DIRECTORY ${kept})
+      set(kept "")
+    endif()
+    add_test(NAME ${name}
+      COMMAND ${name} -max_total_time=${PYLOG_FUZZ_SECONDS} ${found} ${kept})
     set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
   endforeach()
 endif()
