@@ -643,7 +643,7 @@ static void rig_fetch(struct rig *rig, struct rig_reply *reply, const struct rig
 enum { RIG_ANSWERS = 64 };
 
 struct rig_fetched_part {
-    char topic[32]; /* or the id */
+    char topic[32]; /* or the id; cut when it is longer */
     int32_t index;
     int16_t error;
     int64_t high_watermark, last_stable, log_start;
@@ -659,7 +659,7 @@ struct rig_fetched {
     int16_t error;
     int32_t session_id;
     int32_t count;
-    struct rig_fetched_part parts[RIG_ANSWERS];
+    struct rig_fetched_part parts[RIG_ANSWERS]; /* the first ones, when there are more */
 };
 
 static void rig_read_aborted(struct pl_cursor *in, bool flexible, struct rig_fetched_part *part) {
@@ -727,13 +727,14 @@ static void rig_read_topic(struct pl_cursor *in, int16_t version, struct rig_fet
         memcpy(topic, id, id == NULL ? 0 : 16);
     } else {
         struct pl_span name = rig_read_string(in, version >= 12);
-        CHECK(name.length >= 0 && name.length < 32);
-        memcpy(topic, name.data, (size_t)name.length);
+        CHECK(name.length >= 0);
+        memcpy(topic, name.data, name.length < 31 ? (size_t)name.length : 31);
     }
     int32_t count = rig_read_count(in, version >= 12);
     for (int32_t i = 0; i < count; i++) {
-        CHECK(out->count < RIG_ANSWERS);
-        struct rig_fetched_part *part = &out->parts[out->count++];
+        struct rig_fetched_part spare = {0};
+        bool fits = out->count < RIG_ANSWERS;
+        struct rig_fetched_part *part = fits ? &out->parts[out->count++] : &spare;
         rig_read_part(in, version, part);
         memcpy(part->topic, topic, sizeof topic);
     }
