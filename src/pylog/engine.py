@@ -194,6 +194,38 @@ class Request:
     received_ns: int  # monotonic
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A producer's first batch of a transaction on a partition (KIP-890)."""
+
+    partition: int  # handle
+    producer_id: int
+    producer_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A Produce request whose connection waits for one :meth:`Engine.verified`."""
+
+    connection: int  # handle
+    api_version: int
+    transactional_id: str
+    items: list[Verification]
+
+
+def _unverified_of(event: Any) -> Unverified:
+    data = bytes(ffi.buffer(event.data, event.length))
+    return Unverified(
+        event.handle,
+        event.api_version,
+        _text_or_none(event.client_id, event.client_id_length) or "",
+        [
+            Verification(item.partition, item.producer_id, item.producer_epoch)
+            for item in ffi.from_buffer("struct pl_verification[]", data)
+        ],
+    )
+
+
 def _text_or_none(pointer: Any, length: int) -> str | None:
     if length < 0:
         return None
@@ -359,6 +391,7 @@ class Engine:
         self._on_request: Callable[[Request], None] = _ignore
         self._on_closed: Callable[[int], None] = _ignore
         self._on_offline: Callable[[int], None] = _ignore
+        self._on_verify: Callable[[Unverified], None] = _ignore
 
     def listen(self, listener: int, host: str, port: int) -> int:
         """Bind a listener; returns its port. Clients wait until :meth:`start`. OSError."""
@@ -374,12 +407,15 @@ class Engine:
         on_request: Callable[[Request], None],
         on_closed: Callable[[int], None] | None = None,
         on_offline: Callable[[int], None] | None = None,
+        on_verify: Callable[[Unverified], None] | None = None,
     ) -> None:
         """Serve. ``on_closed`` is told the connections that had sent a control request,
-        ``on_offline`` the handle of a partition whose log has failed."""
+        ``on_offline`` the handle of a partition whose log has failed, ``on_verify`` the
+        transactions that begin, each to be answered by :meth:`verified`."""
         self._on_request = on_request
         self._on_closed = on_closed or _ignore
         self._on_offline = on_offline or _ignore
+        self._on_verify = on_verify or _ignore
         self._attach()
         _check_errno(lib.pl_engine_serve(self._pointer()))
 
@@ -403,6 +439,19 @@ class Engine:
     def reply(self, connection: int, payload: bytes) -> None:
         """Answer a request: header and body without the length. b"" sends no answer."""
         _check_errno(lib.pl_engine_reply(self._pointer(), connection, payload, len(payload)))
+
+    def verified(self, request: Unverified, errors: Sequence[int]) -> None:
+        """Let a Produce go on; an error code (0: takes part) for each of its items, in order."""
+        answers = ffi.new("struct pl_verification[]", len(request.items))
+        for answer, item, error in zip(answers, request.items, errors, strict=True):
+            answer.partition = item.partition
+            answer.producer_id = item.producer_id
+            answer.producer_epoch = item.producer_epoch
+            answer.error = error
+        native = self._pointer()
+        _check_errno(
+            lib.pl_engine_verified(native, request.connection, answers, len(request.items))
+        )
 
     def close_connection(self, connection: int) -> None:
         """Close a connection; no error when it is gone."""
@@ -488,7 +537,8 @@ class Engine:
                 self._dispatch(event)
             except Exception:
                 _log.exception("an event of the engine was not handled")
-                if event.kind == lib.PL_EVENT_REQUEST and self._native is not None:
+                owed = event.kind in (lib.PL_EVENT_REQUEST, lib.PL_EVENT_VERIFY)
+                if owed and self._native is not None:
                     self.close_connection(event.handle)
             finally:
                 lib.pl_event_free(ffi.addressof(event))
@@ -501,6 +551,8 @@ class Engine:
             self._finish(event)
         elif kind == lib.PL_EVENT_CLOSED:
             self._on_closed(event.handle)
+        elif kind == lib.PL_EVENT_VERIFY:
+            self._on_verify(_unverified_of(event))
         elif kind == lib.PL_EVENT_OFFLINE:
             self._on_offline(event.handle)
         elif kind == lib.PL_EVENT_WARNING:

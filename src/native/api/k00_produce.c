@@ -15,6 +15,7 @@
  * Not done
  *   The leader is not named in a refusal (KIP-951), since there is no other broker.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/answer.h"
@@ -36,6 +37,8 @@ enum {
     MAGIC_AT = 16,
     ATTRIBUTES_AT = 21,
     SMALLEST_MESSAGE_BYTES = 26, /* of magic 0, its prefix included */
+    PRODUCER_ID_AT = 43,
+    PRODUCER_EPOCH_AT = 51,
     TOPIC_ROOM = 32,      /* of a topic in the answer, without its name */
     PARTITION_ROOM = 192, /* of a partition, with one record error */
     REQUEST_ROOM = 32,    /* of what is there once */
@@ -164,6 +167,22 @@ static void explain(struct pl_produce_response_partition *out, int32_t bad_recor
     }
 }
 
+/* What the transaction coordinator has said of this batch; NULL when it was not asked. */
+static const struct pl_verification *verification_of(const struct produce *produce,
+                                                     const struct pl_partition *partition,
+                                                     struct pl_span records) {
+    const struct pl_request *request = produce->request;
+    for (int32_t i = 0; i < request->verified_count; i++) {
+        const struct pl_verification *answer = &request->verified[i];
+        if (answer->partition == partition->handle &&
+            answer->producer_id == pl_get_i64(records.data + PRODUCER_ID_AT) &&
+            answer->producer_epoch == pl_get_i16(records.data + PRODUCER_EPOCH_AT)) {
+            return answer;
+        }
+    }
+    return NULL;
+}
+
 static int16_t append(struct produce *produce, struct pl_partition *partition,
                       struct pl_span records, struct pl_appended *appended) {
     size_t length = 0;
@@ -171,10 +190,14 @@ static int16_t append(struct produce *produce, struct pl_partition *partition,
     if (error != PL_KAFKA_NONE) {
         return error;
     }
+    const struct pl_verification *answer = verification_of(produce, partition, records);
+    if (answer != NULL && answer->error != PL_KAFKA_NONE) {
+        return answer->error;
+    }
     /* The frame is ours and writable; the span is const for everybody else. */
     uint8_t *bytes = produce->request->body + (records.data - produce->request->body);
     return pl_error_code(
-        pl_partition_append(partition, PL_APPEND_CLIENT, bytes, length, appended));
+        pl_partition_append(partition, PL_APPEND_CLIENT, answer != NULL, bytes, length, appended));
 }
 
 /* Sets `out`; true when the answer has to wait for appended->end_offset. */
@@ -277,6 +300,70 @@ static enum pl_err answer_all(struct produce *produce) {
         return PL_ERR_MEMORY;
     }
     pl_produce_response_close(&produce->answer.out, version, &out);
+    return PL_OK;
+}
+
+/* ---- transactions that begin (KIP-890) ---- */
+
+/* The transactional id is the first field: most requests end here. */
+static bool has_transactional_id(const struct pl_request *request) {
+    if (request->api_version < FIRST_BATCH_VERSION || request->length < sizeof(int16_t)) {
+        return false;
+    }
+    return request->api_version >= FLEXIBLE_VERSION ? request->body[0] != 0
+                                                    : pl_get_i16(request->body) >= 0;
+}
+
+static void note_unverified(struct pl_partition *partition, struct pl_span records,
+                            struct pl_unverified *unverified) {
+    if (partition == NULL || !is_transactional(records)) {
+        return;
+    }
+    const struct pl_verification item = {
+        .partition = partition->handle,
+        .producer_id = pl_get_i64(records.data + PRODUCER_ID_AT),
+        .producer_epoch = pl_get_i16(records.data + PRODUCER_EPOCH_AT),
+    };
+    if (!pl_partition_in_transaction(partition, item.producer_id, item.producer_epoch)) {
+        unverified->items[unverified->count++] = item;
+    }
+}
+
+static void note_topic(const struct produce *produce, const struct pl_produce_request_topic *in,
+                       struct pl_unverified *unverified) {
+    const struct pl_topic *topic = find_topic(produce, in);
+    struct pl_cursor partitions = in->partition_data.elements;
+    for (int32_t i = 0; topic != NULL && i < in->partition_data.count; i++) {
+        struct pl_produce_request_partition partition;
+        pl_produce_request_partition_read(&partitions, produce->request->api_version, &partition);
+        note_unverified(pl_topic_partition(topic, partition.index), partition.records, unverified);
+    }
+}
+
+enum pl_err pl_produce_unverified(struct pl_broker *broker, const struct pl_request *request,
+                                  struct pl_unverified *unverified) {
+    struct produce produce = {.broker = broker, .request = request};
+    int16_t version = request->api_version;
+    if (!has_transactional_id(request) ||
+        pl_produce_request_read(request->body, request->length, version, &produce.message) !=
+            PL_OK) {
+        return PL_OK; /* what is malformed is refused when it is handled */
+    }
+    scan(&produce);
+    if (!produce.transactional) {
+        return PL_OK;
+    }
+    unverified->items = malloc((size_t)produce.partitions * sizeof *unverified->items);
+    if (unverified->items == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    unverified->transactional_id = produce.message.transactional_id;
+    struct pl_cursor topics = produce.message.topic_data.elements;
+    for (int32_t i = 0; i < produce.message.topic_data.count; i++) {
+        struct pl_produce_request_topic topic;
+        pl_produce_request_topic_read(&topics, version, &topic);
+        note_topic(&produce, &topic, unverified);
+    }
     return PL_OK;
 }
 

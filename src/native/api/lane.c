@@ -27,6 +27,16 @@ bool pl_lane_header_is_flexible(int16_t api_key, int16_t api_version) {
     return api != NULL && api_version >= api->flexible_from;
 }
 
+enum pl_err pl_lane_unverified(struct pl_broker *broker, const struct pl_request *request,
+                               struct pl_unverified *unverified) {
+    *unverified = (struct pl_unverified){.count = 0};
+    if (request->api_key != PL_KEY_PRODUCE || request->verified != NULL ||
+        pl_lane_of(request->api_key, request->api_version) != PL_LANE_FAST) {
+        return PL_OK;
+    }
+    return pl_produce_unverified(broker, request, unverified);
+}
+
 enum pl_err pl_lane_handle(struct pl_broker *broker, const struct pl_request *request,
                            struct pl_reply *reply) {
     switch (request->api_key) {

@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cursor.h"
 #include "base/err.h"
 #include "base/reply.h"
+#include "pylog/engine.h"
 
 struct pl_broker; /* broker/broker.h: partition table, purgatory, sessions, clock, worker */
 
@@ -27,6 +29,8 @@ struct pl_request { /* a frame, header parsed; the bytes stay valid and writable
     int32_t correlation_id;
     int16_t api_key, api_version;
     uint8_t listener;
+    const struct pl_verification *verified; /* answers to pl_lane_unverified, NULL: not asked */
+    int32_t verified_count;
 };
 
 /* By key and version, from the generated table. UNSUPPORTED: fast-lane key with a version out of
@@ -37,6 +41,18 @@ enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version);
 /* Whether tagged fields end the request header (header version 2, KIP-482). Known for all keys
  * and also for versions above the served range; false for a key that nobody serves. */
 bool pl_lane_header_is_flexible(int16_t api_key, int16_t api_version);
+
+/* Of a request of the fast lane: the transactions that it would begin on partitions which do not
+ * know them. When there are some, the request is handled after they were verified, and its
+ * connection waits until then, so that the batches of a producer stay in order. */
+struct pl_unverified {
+    struct pl_span transactional_id; /* in the request */
+    struct pl_verification *items;   /* from malloc, the caller's; NULL when there is none */
+    int32_t count;
+};
+PL_MUST_CHECK enum pl_err pl_lane_unverified(struct pl_broker *broker,
+                                             const struct pl_request *request,
+                                             struct pl_unverified *unverified);
 
 /* Answers now or parks the reply. An error means that the bytes are no request of this version:
  * the connection is closed and counted. */

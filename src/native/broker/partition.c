@@ -90,13 +90,23 @@ static void count_append(struct pl_broker_counters *counters, const struct pl_ap
     pl_count(&counters->records_appended, (uint64_t)(appended->end_offset - appended->first_offset));
 }
 
+bool pl_partition_in_transaction(struct pl_partition *partition, int64_t producer_id,
+                                 int16_t producer_epoch) {
+    pthread_mutex_lock(&partition->mutex);
+    bool open = partition->log != NULL &&
+                pl_log_in_transaction(partition->log, producer_id, producer_epoch);
+    pthread_mutex_unlock(&partition->mutex);
+    return open;
+}
+
 enum pl_err pl_partition_append(struct pl_partition *partition, enum pl_append_origin origin,
-                                uint8_t *bytes, size_t n, struct pl_appended *appended) {
+                                bool verified, uint8_t *bytes, size_t n,
+                                struct pl_appended *appended) {
     struct pl_broker *broker = partition->broker;
     const struct pl_append append = {.origin = origin,
                                      .leader_epoch = partition->leader_epoch,
                                      .now_ms = pl_broker_now_ms(broker),
-                                     .transaction_verified = true,
+                                     .transaction_verified = verified,
                                      .codec = broker->codec};
     appended->bad_record = -1;
     if (pl_is_message_set(bytes, n)) {

@@ -85,10 +85,15 @@ PL_MUST_CHECK struct pl_partition *pl_partition_create(struct pl_broker *broker,
 void pl_partition_retain(struct pl_partition *partition);  /* any thread */
 void pl_partition_release(struct pl_partition *partition); /* any thread */
 
-/* Stages a batch. It is written, and waiters are told, by the end of the turn. */
+/* Stages a batch. It is written, and waiters are told, by the end of the turn. `verified`: see
+ * transaction_verified in log/log.h. */
 PL_MUST_CHECK enum pl_err pl_partition_append(struct pl_partition *partition,
-                                              enum pl_append_origin origin, uint8_t *bytes,
-                                              size_t n, struct pl_appended *appended);
+                                              enum pl_append_origin origin, bool verified,
+                                              uint8_t *bytes, size_t n,
+                                              struct pl_appended *appended);
+/* See pl_log_in_transaction; false while there is no log. */
+bool pl_partition_in_transaction(struct pl_partition *partition, int64_t producer_id,
+                                 int16_t producer_epoch);
 
 int64_t pl_partition_end(const struct pl_partition *partition, enum pl_level level);
 /* Linked until the offset is reached, the write fails, the log goes offline or the partition is

@@ -321,6 +321,12 @@ enum pl_err pl_log_epoch_begin(struct pl_log *log, int32_t epoch) {
     return log->offline ? PL_ERR_OFFLINE : pl_epochs_add(&log->epochs, epoch, log->log_end);
 }
 
+bool pl_log_in_transaction(const struct pl_log *log, int64_t producer_id, int16_t producer_epoch) {
+    const struct pl_producer *producer = pl_producers_find(&log->producers, producer_id);
+    return producer != NULL && producer->txn_first_offset >= 0 &&
+           producer->epoch == producer_epoch;
+}
+
 enum pl_err pl_log_producers(const struct pl_log *log, struct pl_producer_view *views,
                              size_t *count) {
     size_t room = *count, found = 0;

@@ -248,6 +248,8 @@ struct pl_producer_view {
     int32_t last_sequence, coordinator_epoch;
     int16_t epoch;
 };
+/* Whether this producer has an open transaction here, under this epoch. */
+bool pl_log_in_transaction(const struct pl_log *log, int64_t producer_id, int16_t producer_epoch);
 PL_MUST_CHECK enum pl_err pl_log_producers(const struct pl_log *log, struct pl_producer_view *views,
                                            size_t *count);
 

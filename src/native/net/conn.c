@@ -153,6 +153,7 @@ void pl_conn_free(struct pl_conn *conn) {
     if (conn->in != NULL) {
         pl_buf_give(conn->in);
     }
+    free(conn->verified);
     free(conn);
 }
 
@@ -165,7 +166,7 @@ static void refuse(struct pl_conn *conn) {
 
 static bool is_stalled(const struct pl_conn *conn) {
     return conn->state != PL_CONN_OPEN || conn->reactor->draining || conn->control != NULL ||
-           conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES;
+           conn->verifying || conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES;
 }
 
 static void on_complete(struct pl_reply *reply, struct pl_chain *chain) {
@@ -198,6 +199,29 @@ static enum pl_err hand_to_python(struct pl_conn *conn, struct pl_reply_slot *sl
     return pl_outbox_send_copy(&conn->reactor->outbox, &event);
 }
 
+/* Asks Python; true when there was something to ask, and the request waits. */
+static enum pl_err ask_to_verify(struct pl_conn *conn, const struct pl_request *request,
+                                 bool *asked) {
+    struct pl_unverified unverified;
+    enum pl_err err = pl_lane_unverified(conn->reactor->broker, request, &unverified);
+    *asked = unverified.count > 0;
+    if (err == PL_OK && *asked) {
+        const struct pl_event event = {
+            .kind = PL_EVENT_VERIFY,
+            .api_version = request->api_version,
+            .client_id = (const char *)unverified.transactional_id.data,
+            .client_id_length = unverified.transactional_id.length,
+            .handle = conn->handle,
+            .data = (const uint8_t *)unverified.items,
+            .length = (size_t)unverified.count * sizeof *unverified.items,
+        };
+        conn->verifying = true;
+        err = pl_outbox_send_copy(&conn->reactor->outbox, &event);
+    }
+    free(unverified.items);
+    return err;
+}
+
 /* Its reply is owed from here on. */
 static enum pl_err answer(struct pl_conn *conn, const struct pl_request *request) {
     struct pl_reactor *reactor = conn->reactor;
@@ -219,17 +243,33 @@ static enum pl_err answer(struct pl_conn *conn, const struct pl_request *request
     return hand_to_python(conn, slot, request);
 }
 
-static void take_frame(struct pl_conn *conn, uint8_t *frame, size_t length) {
-    struct pl_request request = {.connection = conn->handle, .listener = conn->listener};
+static void let_go_of_verified(struct pl_conn *conn) {
+    free(conn->verified);
+    conn->verified = NULL;
+    conn->verified_count = 0;
+}
+
+/* False when it is to be taken later: it waits for the transaction coordinator. */
+static bool take_frame(struct pl_conn *conn, uint8_t *frame, size_t length) {
+    struct pl_request request = {.connection = conn->handle,
+                                 .listener = conn->listener,
+                                 .verified = conn->verified,
+                                 .verified_count = conn->verified_count};
+    bool asked = false;
     enum pl_err err = pl_frame_parse(frame, length, &request);
     if (err == PL_OK) {
+        err = ask_to_verify(conn, &request, &asked);
+    }
+    if (err == PL_OK && !asked) {
         err = answer(conn, &request);
+        let_go_of_verified(conn);
     }
     if (err == PL_ERR_MEMORY) {
         pl_conn_close(conn);
     } else if (err != PL_OK) {
         refuse(conn);
     }
+    return !asked;
 }
 
 /* Takes the whole frames at the front; returns their bytes and sets what the next one needs. */
@@ -247,7 +287,9 @@ static size_t cut_frames(struct pl_conn *conn, uint8_t *bytes, size_t n) {
         if (n - used < conn->needed) {
             break;
         }
-        take_frame(conn, bytes + used + PL_FRAME_PREFIX_BYTES, length);
+        if (!take_frame(conn, bytes + used + PL_FRAME_PREFIX_BYTES, length)) {
+            break;
+        }
         used += conn->needed;
         conn->needed = PL_FRAME_PREFIX_BYTES;
     }
@@ -376,6 +418,18 @@ void pl_conn_take_turn(struct pl_conn *conn) {
     if (wants_turn(conn)) {
         pl_reactor_add_ready(conn->reactor, conn);
     }
+}
+
+void pl_conn_verified(struct pl_conn *conn, struct pl_verification *answers, int32_t count) {
+    pl_reactor_assert(conn->reactor);
+    if (!conn->verifying) {
+        free(answers);
+        return;
+    }
+    conn->verifying = false;
+    conn->verified = answers;
+    conn->verified_count = count;
+    pl_reactor_add_ready(conn->reactor, conn);
 }
 
 /* ---- output ---- */

@@ -28,6 +28,7 @@
 #include "net/poll.h"
 #include "net/reply_queue.h"
 #include "net/transport.h"
+#include "pylog/engine.h"
 
 struct pl_reactor;
 
@@ -48,6 +49,9 @@ struct pl_conn { /* owned by the reactor's table */
     struct pl_buf *in;     /* bytes [in_start, in_end) that no frame was made of yet, or NULL */
     size_t in_start, in_end;
     size_t needed; /* bytes that the next step of cutting wants: a prefix or a whole frame */
+    bool verifying; /* the frame at the front waits for the transaction coordinator */
+    struct pl_verification *verified; /* what it has said of that frame; from malloc, or NULL */
+    int32_t verified_count;
 
     /* output */
     bool writable;
@@ -73,6 +77,8 @@ void pl_conn_take_turn(struct pl_conn *conn);
 void pl_conn_flush(struct pl_conn *conn);
 /* The answer to its request of the control lane; dropped when it waits for none. */
 void pl_conn_reply(struct pl_conn *conn, struct pl_chain *chain);
+/* Takes `answers`, which came from malloc, for the request that waits for them. */
+void pl_conn_verified(struct pl_conn *conn, struct pl_verification *answers, int32_t count);
 /* Cancels its replies. It stays readable to the caller until the end of the turn. */
 void pl_conn_close(struct pl_conn *conn);
 void pl_conn_free(struct pl_conn *conn);

@@ -271,6 +271,30 @@ int pl_engine_close_connection(struct pl_engine *engine, uint64_t connection) {
     return pl_call_send(engine, run_close_connection, &call) ? 0 : ENOMEM;
 }
 
+static void run_verified(struct pl_call *call) {
+    struct pl_conn *conn = pl_conn_table_find(&call->engine->reactor.conns, call->handle);
+    if (conn != NULL) {
+        pl_conn_verified(conn, call->bytes, call->count);
+        call->bytes = NULL;
+    }
+}
+
+int pl_engine_verified(struct pl_engine *engine, uint64_t connection,
+                       const struct pl_verification *answers, int32_t count) {
+    size_t length = (size_t)count * sizeof *answers;
+    struct pl_verification *copy = malloc(length);
+    if (copy == NULL) {
+        return ENOMEM;
+    }
+    memcpy(copy, answers, length);
+    const struct pl_call call = {.handle = connection, .count = count, .bytes = copy};
+    if (!pl_call_send(engine, run_verified, &call)) {
+        free(copy);
+        return ENOMEM;
+    }
+    return 0;
+}
+
 /* ---- counters ---- */
 
 void pl_engine_read_counters(const struct pl_engine *engine, struct pl_engine_counters *counters) {

@@ -22,5 +22,7 @@ FEATURES: Final = {
     for feature in (
         # Levels of Kafka's own metadata log, 3.3-IV3 to 4.4-IV2: tools print it as the release.
         Feature("metadata.version", 7, 33, 33),
+        # 2: partitions take part by being written to, every end raises the epoch (KIP-890).
+        Feature("transaction.version", 0, 2, 2),
     )
 }

@@ -45,6 +45,7 @@ class LocalPartitions:
         self._node_id = config.integer("node.id")
         self._open: dict[Key, Partition] = {}
         self._by_topic: dict[str, dict[int, Partition]] = {}
+        self._by_handle: dict[int, Partition] = {}
         self._offline: set[Key] = set()
         self._changed: set[str] = set()
         self._busy = asyncio.Lock()
@@ -54,6 +55,10 @@ class LocalPartitions:
     def get(self, topic: str, index: int) -> Partition | None:
         """The open partition, or None when this broker has none that works."""
         return self._open.get((topic, index))
+
+    def by_handle(self, handle: int) -> Partition | None:
+        """The open partition behind an engine handle."""
+        return self._by_handle.get(handle)
 
     def of_topic(self, topic: str) -> Mapping[int, Partition]:
         """The open partitions of a topic by index."""
@@ -141,6 +146,7 @@ class LocalPartitions:
     def _forget(self, partition: Partition) -> None:
         key = partition.topic, partition.partition
         del self._open[key]
+        del self._by_handle[partition.handle]
         self._offline.discard(key)
         siblings = self._by_topic[partition.topic]
         del siblings[partition.partition]
@@ -185,6 +191,7 @@ class LocalPartitions:
                 _log.error("log not opened", extra={"folder": spec.folder, "code": result.code})
             else:
                 self._open[key] = result
+                self._by_handle[result.handle] = result
                 self._by_topic.setdefault(spec.topic, {})[spec.partition] = result
 
     def _settings(self, topic: str) -> tuple[LogConfig, int]:
@@ -212,10 +219,10 @@ class LocalPartitions:
 
     def take_offline(self, handle: int) -> None:
         """Note that the log behind an engine handle has failed."""
-        for key, partition in self._open.items():
-            if partition.handle == handle:
-                self._offline.add(key)
-                _log.error("log offline after a failed write", extra={"log": repr(partition)})
+        partition = self._by_handle.get(handle)
+        if partition is not None:
+            self._offline.add((partition.topic, partition.partition))
+            _log.error("log offline after a failed write", extra={"log": repr(partition)})
 
     # ---- checkpoints and the end ----
 
@@ -249,6 +256,7 @@ class LocalPartitions:
                 return False
             self._write(ends, starts)
             self._open.clear()
+            self._by_handle.clear()
             return not self._offline
 
 

@@ -11,6 +11,7 @@ from pylog.coordinator.producer_ids import ProducerIds
 from pylog.coordinator.shards import Shards
 from pylog.coordinator.txn import TransactionShard, TxnSettings
 from pylog.coordinator.txn_state import WriteMarkers
+from pylog.coordinator.verifier import Verifier
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.types import GROUP, TRANSACTION
 
@@ -53,6 +54,7 @@ class Coordinators:
         )
         self.producer_ids = ProducerIds(broker.store)
         self.markers = MarkerWriter(broker, self.groups, self.transactions)
+        self.verifier = Verifier(broker, self.transactions)
         self._by_key_type: dict[int, tuple[int, Shards[Any]]] = {
             0: (0, self.groups),
             1: (1, self.transactions),
@@ -75,6 +77,7 @@ class Coordinators:
 
     async def stop(self) -> None:
         """What was appended is finished; members that wait are refused."""
+        await self.verifier.stop()
         await self.markers.stop()
         await self.transactions.stop()
         await self.groups.stop()

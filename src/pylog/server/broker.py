@@ -116,7 +116,11 @@ class Broker:
         self.transactions = self.coordinators.transactions
         await self.coordinators.start()
         self._dispatcher = Dispatcher(self, self.handlers)
-        self.engine.start(self._dispatcher.on_request, on_offline=self.partitions.take_offline)
+        self.engine.start(
+            self._dispatcher.on_request,
+            on_offline=self.partitions.take_offline,
+            on_verify=self.coordinators.verifier.on_verify,
+        )
         self._background = [asyncio.create_task(self._checkpoint_often(), name="checkpoints")]
 
     async def _register(self) -> None:

@@ -58,6 +58,9 @@ enum pl_event_kind {
     PL_EVENT_CLOSED,      /* a connection that had sent a control request is gone */
     PL_EVENT_OFFLINE,     /* a log went offline: handle is its partition's */
     PL_EVENT_WARNING,     /* data: text for the operator's log */
+    PL_EVENT_VERIFY,      /* transactions begin on partitions: owes one pl_engine_verified.
+                             client_id: the transactional id; api_version: of the Produce;
+                             data: array of struct pl_verification */
 };
 
 struct pl_event {
@@ -89,6 +92,19 @@ void pl_event_free(struct pl_event *event);
 int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
                     size_t length);
 int pl_engine_close_connection(struct pl_engine *engine, uint64_t connection);
+
+/* A producer's first batch of a transaction on a partition. The transaction coordinator says
+ * whether the partition takes part; without that a late batch would stay in a transaction that
+ * nobody ends (KIP-890). Meanwhile the connection waits, as for a request of the control lane. */
+struct pl_verification {
+    uint64_t partition; /* handle */
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int16_t error; /* of the answer: 0, or what the producer is told */
+};
+/* The answers to one PL_EVENT_VERIFY, as many as it has asked for. Returns 0 or ENOMEM. */
+int pl_engine_verified(struct pl_engine *engine, uint64_t connection,
+                       const struct pl_verification *answers, int32_t count);
 
 /* ---- partitions ---- */
 
