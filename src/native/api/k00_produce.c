@@ -172,7 +172,7 @@ static const struct pl_verification *verification_of(const struct produce *produ
                                                      const struct pl_partition *partition,
                                                      struct pl_span records) {
     const struct pl_request *request = produce->request;
-    for (int32_t i = 0; i < request->verified_count; i++) {
+    for (int32_t i = 0; is_transactional(records) && i < request->verified_count; i++) {
         const struct pl_verification *answer = &request->verified[i];
         if (answer->partition == partition->handle &&
             answer->producer_id == pl_get_i64(records.data + PRODUCER_ID_AT) &&

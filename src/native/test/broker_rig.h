@@ -47,6 +47,8 @@ struct rig {
     uint64_t next_token;
     int offline;
     uint8_t frame[RIG_FRAME]; /* of the request at hand */
+    struct pl_verification verified[4]; /* that requests are sent with */
+    int32_t verified_count;
 };
 
 static struct rig *rig_of_disk; /* one at a time: the real file system has no context */
@@ -368,7 +370,9 @@ static enum pl_err rig_send(struct rig *rig, struct rig_reply *reply, int16_t ke
                                  .connection = 1,
                                  .correlation_id = 77,
                                  .api_key = key,
-                                 .api_version = version};
+                                 .api_version = version,
+                                 .verified = rig->verified_count > 0 ? rig->verified : NULL,
+                                 .verified_count = rig->verified_count};
     return pl_lane_handle(rig->broker, &request, &reply->reply);
 }
 
@@ -442,6 +446,23 @@ static enum pl_err rig_produce_from(struct rig *rig, struct rig_reply *reply, ui
 static enum pl_err rig_produce(struct rig *rig, struct rig_reply *reply,
                                const struct rig_produce *produce) {
     return rig_produce_from(rig, reply, rig->frame, sizeof rig->frame, produce);
+}
+
+/* What would have to be verified, into rig->verified; how many. */
+static int32_t rig_ask(struct rig *rig, const struct rig_produce *produce) {
+    uint8_t *frame = malloc(RIG_FRAME);
+    const struct pl_request request = {.body = frame,
+                                       .length = rig_write_produce(frame, RIG_FRAME, produce),
+                                       .api_version = produce->version};
+    struct pl_unverified unverified;
+    CHECK_OK(pl_lane_unverified(rig->broker, &request, &unverified));
+    CHECK(unverified.count <= 4);
+    for (int32_t i = 0; i < unverified.count; i++) {
+        rig->verified[i] = unverified.items[i];
+    }
+    free(unverified.items);
+    free(frame);
+    return unverified.count;
 }
 
 struct rig_produced {
@@ -533,8 +554,10 @@ static struct rig_produced rig_append(struct rig *rig, const char *topic, int32_
     struct rig_produce produce = {.version = 9, .acks = -1, .timeout_ms = 1000, .parts = &part,
                                   .count = 1};
     produce.transactional_id = batch->transactional ? "transactions" : NULL;
+    rig->verified_count = rig_ask(rig, &produce); /* and their coordinator agrees */
     struct rig_reply reply = {0};
     CHECK_OK(rig_produce(rig, &reply, &produce));
+    rig->verified_count = 0;
     rig_until(rig, &reply.completed);
     struct rig_produced produced = rig_produced(&reply);
     rig_forget(&reply);

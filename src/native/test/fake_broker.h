@@ -2,6 +2,7 @@
  *   ANSWER   is answered with so many bytes, 0xaa each; 0: with nothing, like acks 0
  *   WAIT     is parked until a request of RELEASE with the same number
  *   FILE     is answered with so many bytes of a file, and 0x7f
+ *   VERIFY   is to be verified first; then answered with as many bytes as the error says
  *   any other is of the control lane. Requests are noted in the order in which they come.
  * Include once, in one program.
  */
@@ -15,7 +16,7 @@
 #include "base/bytes.h"
 #include "broker/broker.h"
 
-enum { FAKE_ANSWER = 0, FAKE_WAIT = 1, FAKE_RELEASE = 2, FAKE_FILE = 4, FAKE_CONTROL = 18 };
+enum { FAKE_ANSWER = 0, FAKE_WAIT = 1, FAKE_RELEASE = 2, FAKE_FILE = 4, FAKE_VERIFY = 5, FAKE_CONTROL = 18 };
 
 struct fake_waiter {
     struct fake_waiter *next;
@@ -117,7 +118,7 @@ void pl_broker_read_counters(const struct pl_broker *broker,
 enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version) {
     (void)api_version;
     return api_key == FAKE_ANSWER || api_key == FAKE_WAIT || api_key == FAKE_RELEASE ||
-                   api_key == FAKE_FILE
+                   api_key == FAKE_FILE || api_key == FAKE_VERIFY
                ? PL_LANE_FAST
                : PL_LANE_CONTROL;
 }
@@ -125,6 +126,20 @@ enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version) {
 bool pl_lane_header_is_flexible(int16_t api_key, int16_t api_version) {
     (void)api_key;
     return api_version >= 9;
+}
+
+enum pl_err pl_lane_unverified(struct pl_broker *broker, const struct pl_request *request,
+                               struct pl_unverified *unverified) {
+    (void)broker;
+    *unverified = (struct pl_unverified){.count = 0};
+    if (request->api_key != FAKE_VERIFY || request->verified != NULL || request->length < 4) {
+        return PL_OK;
+    }
+    unverified->transactional_id = (struct pl_span){(const uint8_t *)"txn", 3};
+    unverified->items = calloc(1, sizeof *unverified->items);
+    unverified->items[0].partition = pl_get_u32(request->body);
+    unverified->count = 1;
+    return PL_OK;
 }
 
 /* length, correlation id, `payload` bytes of 0xaa; nothing at all for a payload of 0 */
@@ -210,6 +225,8 @@ enum pl_err pl_lane_handle(struct pl_broker *broker, const struct pl_request *re
     switch (request->api_key) {
     case FAKE_ANSWER:
         return fake_complete(broker, reply, number);
+    case FAKE_VERIFY:
+        return fake_complete(broker, reply, (uint32_t)request->verified[0].error);
     case FAKE_WAIT:
         return fake_park(broker, reply, number);
     case FAKE_FILE:

@@ -201,6 +201,50 @@ static void a_file_that_is_too_short_closes_the_connection(void) {
     check_closed(fd);
 }
 
+/* A small frame, one that is read in place, and one in the middle of others. */
+static void a_request_that_begins_a_transaction_waits_with_its_connection(void) {
+    static const size_t paddings[] = {0, 300 * 1024};
+    uint8_t *bytes = malloc(400 * 1024);
+    for (size_t i = 0; i < 2; i++) {
+        int fd = dial();
+        send_request(fd, FAKE_ANSWER, 1, 4);
+        send_bytes(fd, bytes, put_request(bytes, FAKE_VERIFY, 2, 8, paddings[i]));
+        send_request(fd, FAKE_ANSWER, 3, 6);
+        check_reply(fd, 1, 4);
+        struct pl_event event = next_event();
+        CHECK_EQ(event.kind, PL_EVENT_VERIFY);
+        CHECK_EQ(event.length, sizeof(struct pl_verification));
+        CHECK_BYTES(event.client_id, "txn", 3);
+        struct pl_verification answer;
+        memcpy(&answer, event.data, sizeof answer);
+        CHECK_EQ(answer.partition, 8);
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        CHECK_EQ(poll(&readable, 1, 20), 0);
+        answer.error = 5;
+        CHECK_OK(pl_engine_verified(engine, event.handle, &answer, 1));
+        CHECK_OK(pl_engine_verified(engine, event.handle, &answer, 1)); /* nobody waits for it */
+        pl_event_free(&event);
+        check_reply(fd, 2, 5);
+        check_reply(fd, 3, 6);
+        close(fd);
+    }
+    free(bytes);
+}
+
+static void a_verification_that_comes_too_late_is_dropped(void) {
+    int fd = dial();
+    send_request(fd, FAKE_VERIFY, 1, 8);
+    struct pl_event event = next_event();
+    close(fd);
+    fd = dial();
+    const struct pl_verification answer = {.partition = 8};
+    CHECK_OK(pl_engine_verified(engine, event.handle, &answer, 1));
+    pl_event_free(&event);
+    send_request(fd, FAKE_ANSWER, 2, 6);
+    check_reply(fd, 2, 6);
+    close(fd);
+}
+
 static void make_file(void) {
     char path[] = "/tmp/pylog-test-XXXXXX";
     fake_file = mkstemp(path);
@@ -227,6 +271,8 @@ int main(void) {
     RUN(a_control_request_is_told_with_its_header);
     RUN(a_connection_is_not_served_before_its_control_request_is_answered);
     RUN(a_late_reply_does_not_reach_the_next_connection);
+    RUN(a_request_that_begins_a_transaction_waits_with_its_connection);
+    RUN(a_verification_that_comes_too_late_is_dropped);
     RUN(a_file_range_arrives_between_its_memory);
     RUN(a_file_that_is_too_short_closes_the_connection);
     stop_engine();

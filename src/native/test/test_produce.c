@@ -412,6 +412,85 @@ static void transactional_batches_need_a_transactional_id(void) {
     rig_close(&rig);
 }
 
+static struct rig_produced produce_as(struct rig_produce *produce, const struct rig_batch *batch,
+                                      int32_t *unverified) {
+    size_t n;
+    uint8_t *bytes = rig_build(batch, &n);
+    struct rig_part part = part_of("topic", 0, bytes, n);
+    produce->parts = &part;
+    *unverified = rig_ask(&rig, produce);
+    struct rig_reply reply = {0};
+    CHECK_OK(rig_produce(&rig, &reply, produce));
+    rig_turn(&rig);
+    struct rig_produced produced = rig_produced(&reply);
+    rig_forget(&reply);
+    free(bytes);
+    return produced;
+}
+
+static void a_transaction_begins_when_its_coordinator_has_agreed(void) {
+    rig_open(&rig, NULL);
+    uint64_t handle = rig_add_partition(&rig, "topic", 0);
+    struct rig_batch batch = rig_plain(&rig, 1, 10);
+    batch.producer_id = 9;
+    batch.producer_epoch = 1;
+    batch.sequence = 0;
+    batch.transactional = true;
+    struct rig_produce produce = request_of(NULL, 1);
+    produce.transactional_id = "txn";
+    int32_t unverified = 0;
+
+    CHECK_EQ(produce_as(&produce, &batch, &unverified).error, 48); /* nobody was asked */
+    CHECK_EQ(unverified, 1);
+    CHECK_EQ(rig.verified[0].partition, handle);
+    CHECK_EQ(rig.verified[0].producer_id, 9);
+    CHECK_EQ(rig.verified[0].producer_epoch, 1);
+
+    rig.verified_count = 1;
+    rig.verified[0].error = 67; /* transaction coordinator fenced, say */
+    const struct pl_verification refused = rig.verified[0];
+    size_t n;
+    uint8_t *bytes = rig_build(&batch, &n);
+    struct rig_part part = part_of("topic", 0, bytes, n);
+    produce.parts = &part;
+    struct rig_reply reply = {0};
+    CHECK_OK(rig_produce(&rig, &reply, &produce));
+    rig_turn(&rig);
+    CHECK_EQ(rig_produced(&reply).error, refused.error);
+    rig_forget(&reply);
+    free(bytes);
+
+    CHECK_EQ(produce_as(&produce, &batch, &unverified).error, 0);
+    rig.verified_count = 0;
+    batch.sequence = 1;
+    CHECK_EQ(produce_as(&produce, &batch, &unverified).error, 0);
+    CHECK_EQ(unverified, 0); /* it is open */
+    batch.producer_epoch = 2;
+    batch.sequence = 0;
+    CHECK_EQ(produce_as(&produce, &batch, &unverified).error, 48);
+    CHECK_EQ(unverified, 1); /* under another epoch it is not */
+    rig_close(&rig);
+}
+
+static void a_request_without_a_transaction_is_not_asked_about(void) {
+    rig_open(&rig, NULL);
+    rig_add_partition(&rig, "topic", 0);
+    struct rig_batch batch = rig_plain(&rig, 1, 10);
+    size_t n;
+    uint8_t *bytes = rig_build(&batch, &n);
+    struct rig_part part = part_of("topic", 0, bytes, n);
+    struct rig_produce produce = request_of(&part, 1);
+    for (int16_t version = 3; version <= 13; version++) {
+        produce.version = version;
+        produce.transactional_id = NULL;
+        CHECK_EQ(rig_ask(&rig, &produce), 0);
+        produce.transactional_id = "txn";
+        CHECK_EQ(rig_ask(&rig, &produce), 0);
+    }
+    free(bytes);
+    rig_close(&rig);
+}
+
 static void only_acks_all_times_out_and_keeps_what_was_appended(void) {
     rig_open(&rig, NULL);
     struct pl_log_config config = rig_config();
@@ -557,6 +636,8 @@ int main(void) {
     RUN(a_repeated_batch_waits_like_the_one_it_repeats);
     RUN(a_repeated_batch_that_is_durable_is_acknowledged_in_its_turn);
     RUN(transactional_batches_need_a_transactional_id);
+    RUN(a_transaction_begins_when_its_coordinator_has_agreed);
+    RUN(a_request_without_a_transaction_is_not_asked_about);
     RUN(only_acks_all_times_out_and_keeps_what_was_appended);
     RUN(a_connection_that_goes_away_takes_its_answer_along);
     RUN(a_full_disk_fails_what_was_staged_and_nothing_else);
