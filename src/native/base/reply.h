@@ -8,6 +8,9 @@
  *                           before the end of the turn, so this is never re-entrant.
  *   cancel(waiter)          by the connection, when it goes away first; the waiter lets go of
  *                           the reply and frees itself.
+ * In between, a waiter that only waits for more to come may be asked to
+ *   hurry(waiter)           and complete with what there is: the client has ended its input, or
+ *                           the broker drains.
  * Reactor thread only.
  */
 #ifndef PYLOG_BASE_REPLY_H
@@ -20,6 +23,7 @@
 struct pl_reply {
     void (*complete)(struct pl_reply *reply, struct pl_chain *chain);
     void (*cancel)(void *waiter); /* set by who parks the reply, with waiter */
+    void (*hurry)(void *waiter);  /* likewise, or NULL */
     void *waiter;
     uint64_t connection; /* handle, for fetch sessions and quotas */
     uint64_t received_ns; /* monotonic */

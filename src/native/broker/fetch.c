@@ -220,6 +220,10 @@ static void timer_fire(struct pl_timer *timer) {
     (void)serve(PL_CONTAINER(timer, struct pl_fetch, timer), true);
 }
 
+static void hurry(void *waiter) {
+    (void)serve(waiter, true);
+}
+
 void pl_fetch_serve_woken(struct pl_broker *broker) {
     while (!pl_ring_is_empty(&broker->woken)) {
         struct pl_ring *link = broker->woken.next;
@@ -234,6 +238,7 @@ void pl_fetch_start(struct pl_fetch *fetch, struct pl_reply *reply) {
         return;
     }
     reply->cancel = cancel;
+    reply->hurry = hurry;
     reply->waiter = fetch;
     for (int32_t i = 0; i < fetch->count; i++) {
         if (fetch->items[i].error == PL_KAFKA_NONE) {

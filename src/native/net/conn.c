@@ -166,7 +166,8 @@ static void refuse(struct pl_conn *conn) {
 
 static bool is_stalled(const struct pl_conn *conn) {
     return conn->state != PL_CONN_OPEN || conn->reactor->draining || conn->control != NULL ||
-           conn->verifying || conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES;
+           conn->verifying || conn->replies.count >= PL_MAX_REPLY_SLOTS ||
+           conn->out.length > PL_MAX_UNSENT_BYTES;
 }
 
 static void on_complete(struct pl_reply *reply, struct pl_chain *chain) {
@@ -333,12 +334,17 @@ static void cut_kept(struct pl_conn *conn) {
     }
 }
 
+void pl_conn_drain(struct pl_conn *conn) {
+    pl_reply_queue_hurry(&conn->replies);
+    pl_reactor_add_dirty(conn->reactor, conn); /* nothing owed: the flush closes it */
+}
+
 static void end_of_input(struct pl_conn *conn) {
     conn->readable = false;
     conn->state = PL_CONN_HALF_CLOSED;
     note_active(conn);
     pl_timer_set(&conn->reactor->timers, &conn->idle, idle_end_ms(conn));
-    pl_reactor_add_dirty(conn->reactor, conn); /* nothing owed: the flush closes it */
+    pl_conn_drain(conn);
 }
 
 static size_t read_some(struct pl_conn *conn, uint8_t *to, size_t room) {

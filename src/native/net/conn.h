@@ -75,6 +75,8 @@ PL_MUST_CHECK enum pl_err pl_conn_open(struct pl_reactor *reactor,
 void pl_conn_take_turn(struct pl_conn *conn);
 /* Sends what is due; closes when nothing is left to be done. */
 void pl_conn_flush(struct pl_conn *conn);
+/* No more frames are taken: ends what waits, and closes once all is sent. */
+void pl_conn_drain(struct pl_conn *conn);
 /* The answer to its request of the control lane; dropped when it waits for none. */
 void pl_conn_reply(struct pl_conn *conn, struct pl_chain *chain);
 /* Takes `answers`, which came from malloc, for the request that waits for them. */

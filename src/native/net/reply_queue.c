@@ -72,6 +72,14 @@ void pl_reply_queue_release(struct pl_reply_queue *queue, struct pl_reply_store 
     }
 }
 
+void pl_reply_queue_hurry(const struct pl_reply_queue *queue) {
+    for (struct pl_reply_slot *slot = queue->first; slot != NULL; slot = slot->next) {
+        if (!slot->done && slot->reply.hurry != NULL) {
+            slot->reply.hurry(slot->reply.waiter);
+        }
+    }
+}
+
 void pl_reply_queue_cancel(struct pl_reply_queue *queue, struct pl_reply_store *store) {
     while (queue->first != NULL) {
         struct pl_reply_slot *slot = pop(queue);

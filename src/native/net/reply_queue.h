@@ -39,6 +39,8 @@ void pl_reply_slot_finish(struct pl_reply_slot *slot, struct pl_chain *chain);
 /* Moves the bytes of all that is done and due to `out`. */
 void pl_reply_queue_release(struct pl_reply_queue *queue, struct pl_reply_store *store,
                             struct pl_chain *out);
+/* Asks the waiters of what is open to complete with what there is. */
+void pl_reply_queue_hurry(const struct pl_reply_queue *queue);
 void pl_reply_queue_cancel(struct pl_reply_queue *queue, struct pl_reply_store *store);
 void pl_reply_store_clear(struct pl_reply_store *store);
 

@@ -120,10 +120,6 @@ static void on_drain_end(struct pl_timer *timer) {
     pl_conn_table_each(&reactor->conns, pl_conn_close);
 }
 
-static void mark_dirty(struct pl_conn *conn) {
-    pl_reactor_add_dirty(conn->reactor, conn); /* the flush closes those that owe nothing */
-}
-
 void pl_server_drain(struct pl_reactor *reactor, uint64_t token, uint64_t drain_ms) {
     pl_reactor_assert(reactor);
     if (reactor->drain_token != 0) {
@@ -139,7 +135,7 @@ void pl_server_drain(struct pl_reactor *reactor, uint64_t token, uint64_t drain_
     }
     reactor->drain_end.fire = on_drain_end;
     pl_timer_set(&reactor->timers, &reactor->drain_end, reactor->now_ms + drain_ms);
-    pl_conn_table_each(&reactor->conns, mark_dirty);
+    pl_conn_table_each(&reactor->conns, pl_conn_drain);
 }
 
 void pl_server_close(struct pl_reactor *reactor) {

@@ -1,9 +1,10 @@
 /* A broker for tests of net/: a request holds a number (int32), and by its key
  *   ANSWER   is answered with so many bytes, 0xaa each; 0: with nothing, like acks 0
  *   WAIT     is parked until a request of RELEASE with the same number
+ *   PATIENT  likewise, but is answered at once, with a byte, when it is hurried
  *   FILE     is answered with so many bytes of a file, and 0x7f
  *   VERIFY   is to be verified first; then answered with as many bytes as the error says
- *   any other is of the control lane. Requests are noted in the order in which they come.
+ *   any other is of the control lane.
  * Include once, in one program.
  */
 #ifndef PYLOG_TEST_FAKE_BROKER_H
@@ -16,7 +17,15 @@
 #include "base/bytes.h"
 #include "broker/broker.h"
 
-enum { FAKE_ANSWER = 0, FAKE_WAIT = 1, FAKE_RELEASE = 2, FAKE_FILE = 4, FAKE_VERIFY = 5, FAKE_CONTROL = 18 };
+enum {
+    FAKE_ANSWER = 0,
+    FAKE_WAIT = 1,
+    FAKE_RELEASE = 2,
+    FAKE_FILE = 4,
+    FAKE_VERIFY = 5,
+    FAKE_PATIENT = 6,
+    FAKE_CONTROL = 18
+};
 
 struct fake_waiter {
     struct fake_waiter *next;
@@ -118,7 +127,7 @@ void pl_broker_read_counters(const struct pl_broker *broker,
 enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version) {
     (void)api_version;
     return api_key == FAKE_ANSWER || api_key == FAKE_WAIT || api_key == FAKE_RELEASE ||
-                   api_key == FAKE_FILE || api_key == FAKE_VERIFY
+                   api_key == FAKE_FILE || api_key == FAKE_VERIFY || api_key == FAKE_PATIENT
                ? PL_LANE_FAST
                : PL_LANE_CONTROL;
 }
@@ -179,14 +188,27 @@ static enum pl_err fake_send_file(struct pl_broker *broker, struct pl_reply *rep
     return PL_OK;
 }
 
-static void fake_cancel(void *argument) {
-    struct fake_waiter *waiter = argument;
+static void fake_unlink(struct fake_waiter *waiter) {
     struct fake_waiter **link = &waiter->broker->waiters;
     while (*link != waiter) {
         link = &(*link)->next;
     }
     *link = waiter->next;
+}
+
+static void fake_cancel(void *argument) {
+    struct fake_waiter *waiter = argument;
+    fake_unlink(waiter);
     waiter->broker->cancelled++;
+    free(waiter);
+}
+
+static void fake_hurry(void *argument) {
+    struct fake_waiter *waiter = argument;
+    fake_unlink(waiter);
+    if (fake_complete(waiter->broker, waiter->reply, 1) != PL_OK) {
+        abort();
+    }
     free(waiter);
 }
 
@@ -196,6 +218,7 @@ static enum pl_err fake_park(struct pl_broker *broker, struct pl_reply *reply, u
     broker->waiters = waiter;
     reply->waiter = waiter;
     reply->cancel = fake_cancel;
+    reply->hurry = reply->api_key == FAKE_PATIENT ? fake_hurry : NULL;
     return PL_OK;
 }
 
@@ -228,6 +251,7 @@ enum pl_err pl_lane_handle(struct pl_broker *broker, const struct pl_request *re
     case FAKE_VERIFY:
         return fake_complete(broker, reply, (uint32_t)request->verified[0].error);
     case FAKE_WAIT:
+    case FAKE_PATIENT:
         return fake_park(broker, reply, number);
     case FAKE_FILE:
         return fake_send_file(broker, reply, number);

@@ -78,6 +78,21 @@ static void a_client_that_only_ends_its_input_gets_its_answers(void) {
     stop_engine();
 }
 
+static void who_waits_for_more_is_answered_when_the_client_ends_its_input(void) {
+    const struct pl_engine_options options = default_options();
+    start_engine(&options);
+    int half = dial();
+    for (int i = 0; i < 3; i++) {
+        send_request(half, FAKE_PATIENT, i, 5);
+    }
+    CHECK_OK(shutdown(half, SHUT_WR));
+    for (int i = 0; i < 3; i++) {
+        check_reply(half, i, 1);
+    }
+    check_closed(half);
+    stop_engine();
+}
+
 static void replies_that_wait_are_cancelled_with_their_connection(void) {
     const struct pl_engine_options options = default_options();
     start_engine(&options);
@@ -216,6 +231,7 @@ static void a_drain_answers_what_is_in_flight_and_closes(void) {
     const struct pl_engine_options options = default_options();
     start_engine(&options);
     int busy = dial(), idle = dial();
+    send_request(busy, FAKE_PATIENT, 0, 0);
     send_request(busy, FAKE_CONTROL, 1, 0);
     struct pl_event request = next_event();
     pl_engine_drain(engine, 99, WAIT_MS);
@@ -223,6 +239,7 @@ static void a_drain_answers_what_is_in_flight_and_closes(void) {
     send_request(busy, FAKE_ANSWER, 2, 1); /* too late */
     CHECK_OK(pl_engine_reply(engine, request.handle, (const uint8_t *)"\0\0\0\x01", 4));
     pl_event_free(&request);
+    check_reply(busy, 0, 1);
     check_reply(busy, 1, 0);
     check_closed(busy);
     struct pl_event event = next_event();
@@ -294,6 +311,7 @@ int main(void) {
     RUN(what_is_no_kafka_frame_closes_its_connection_alone);
     RUN(a_slow_reader_is_not_read_further_and_loses_nothing);
     RUN(a_client_that_only_ends_its_input_gets_its_answers);
+    RUN(who_waits_for_more_is_answered_when_the_client_ends_its_input);
     RUN(replies_that_wait_are_cancelled_with_their_connection);
     RUN(a_reset_in_the_middle_of_a_send_harms_nobody);
     RUN(above_the_limit_connections_are_closed_at_once);
