@@ -6,6 +6,7 @@
 #include "api/answer.h"
 #include "broker/error_code.h"
 #include "broker/state.h"
+#include "broker/throttle.h"
 #include "gen/responses.h"
 
 enum {
@@ -336,6 +337,20 @@ static enum pl_err answer_topic(struct answering *answering, int32_t first, int3
 
 /* ---- the whole ---- */
 
+/* An answer without partitions. */
+static enum pl_err write_head(struct pl_broker *broker, const struct pl_reply *reply,
+                              const struct pl_fetch_response *head, struct pl_chain *frame) {
+    struct pl_answer answer;
+    if (!pl_answer_open(&answer, broker->options.pool, REQUEST_ROOM, reply,
+                        reply->api_version >= FLEXIBLE_VERSION)) {
+        return PL_ERR_MEMORY;
+    }
+    pl_fetch_response_open(&answer.out, reply->api_version, head);
+    pl_fetch_response_close(&answer.out, reply->api_version, head);
+    pl_answer_close(&answer, frame);
+    return PL_OK;
+}
+
 static enum pl_err answer_all(struct answering *answering, struct pl_fetch_response *head) {
     head->responses_count = head->error_code == PL_KAFKA_NONE ? count_topics(answering) : 0;
     pl_fetch_response_open(&answering->answer.out, answering->version, head);
@@ -370,12 +385,40 @@ static enum pl_err build(struct answering *answering, struct pl_chain *frame) {
     return err;
 }
 
+/* ---- quotas ---- */
+
+/* Charges the records. Above the quota they are not given, and so not charged either. */
+static int32_t throttle(struct pl_fetch *fetch, const struct pl_fetch_result *results) {
+    uint64_t bytes = 0;
+    for (int32_t i = 0; i < fetch->count; i++) {
+        bytes += results[i].slice.length;
+    }
+    struct pl_broker *broker = fetch->broker;
+    int32_t throttle_ms =
+        pl_throttle_end(broker, fetch->client, PL_QUOTA_FETCH, bytes, fetch->began_ns);
+    if (throttle_ms > 0) {
+        pl_throttle_refund(broker, fetch->client, PL_QUOTA_FETCH, bytes);
+    }
+    return throttle_ms;
+}
+
+/* No partitions; the session, where there is one, goes on. */
+static enum pl_err build_throttled(struct pl_fetch *fetch, struct pl_chain *frame) {
+    struct pl_fetch_response head = pl_fetch_response_default;
+    head.throttle_time_ms = fetch->reply->throttle_ms;
+    head.session_id = fetch->incremental ? fetch->session_id : 0;
+    return write_head(fetch->broker, fetch->reply, &head, frame);
+}
+
 void pl_fetch_answer(struct pl_fetch *fetch, struct pl_fetch_result *results) {
     struct pl_chain frame = {0};
     struct answering answering = {
         .fetch = fetch, .results = results, .version = fetch->reply->api_version};
     if (results != NULL) {
-        if (build(&answering, &frame) != PL_OK) {
+        fetch->reply->throttle_ms = throttle(fetch, results);
+        enum pl_err err = fetch->reply->throttle_ms > 0 ? build_throttled(fetch, &frame)
+                                                        : build(&answering, &frame);
+        if (err != PL_OK) {
             frame = (struct pl_chain){0};
         }
         for (int32_t i = 0; i < fetch->count; i++) {
@@ -386,17 +429,12 @@ void pl_fetch_answer(struct pl_fetch *fetch, struct pl_fetch_result *results) {
 }
 
 enum pl_err pl_fetch_refuse(struct pl_broker *broker, struct pl_reply *reply, int16_t error) {
-    struct pl_answer answer;
+    struct pl_chain frame;
     struct pl_fetch_response head = pl_fetch_response_default;
     head.error_code = error;
-    if (!pl_answer_open(&answer, broker->options.pool, REQUEST_ROOM, reply,
-                        reply->api_version >= FLEXIBLE_VERSION)) {
-        return PL_ERR_MEMORY;
+    enum pl_err err = write_head(broker, reply, &head, &frame);
+    if (err == PL_OK) {
+        reply->complete(reply, &frame);
     }
-    pl_fetch_response_open(&answer.out, reply->api_version, &head);
-    pl_fetch_response_close(&answer.out, reply->api_version, &head);
-    struct pl_chain frame;
-    pl_answer_close(&answer, &frame);
-    reply->complete(reply, &frame);
-    return PL_OK;
+    return err;
 }

@@ -23,6 +23,7 @@
 #include "broker/error_code.h"
 #include "broker/purgatory.h"
 #include "broker/state.h"
+#include "broker/throttle.h"
 #include "gen/requests.h"
 #include "gen/responses.h"
 #include "pylog/codec.h"
@@ -52,7 +53,8 @@ struct produce { /* one request while it is handled */
     struct pl_produce_request message;
     struct pl_produce *parked;
     struct pl_answer answer;
-    int32_t partitions;
+    uint64_t began_ns;
+    int32_t partitions, throttle_ms;
     int16_t unknown_error; /* what a partition that is not here gets, of the topic at hand */
     bool transactional; /* one of its batches is */
     bool failed;        /* one of its partitions has */
@@ -299,6 +301,10 @@ static enum pl_err answer_all(struct produce *produce) {
     if (!pl_answer_reserve(&produce->answer, REQUEST_ROOM)) {
         return PL_ERR_MEMORY;
     }
+    produce->throttle_ms = pl_throttle_end(produce->broker, produce->request->client,
+                                           PL_QUOTA_PRODUCE, produce->request->length,
+                                           produce->began_ns);
+    out.throttle_time_ms = produce->throttle_ms;
     pl_produce_response_close(&produce->answer.out, version, &out);
     return PL_OK;
 }
@@ -401,7 +407,8 @@ static enum pl_err prepare(struct produce *produce, const struct pl_reply *reply
 
 enum pl_err pl_produce_handle(struct pl_broker *broker, const struct pl_request *request,
                               struct pl_reply *reply) {
-    struct produce produce = {.broker = broker, .request = request};
+    struct produce produce = {
+        .broker = broker, .request = request, .began_ns = pl_throttle_begin(broker)};
     enum pl_err err = pl_produce_request_read(request->body, request->length, request->api_version,
                                               &produce.message);
     if (err != PL_OK) {
@@ -419,5 +426,6 @@ enum pl_err pl_produce_handle(struct pl_broker *broker, const struct pl_request 
         pl_produce_drop(produce.parked);
         return err;
     }
+    reply->throttle_ms = produce.throttle_ms;
     return finish(&produce, reply);
 }

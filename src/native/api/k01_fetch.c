@@ -274,6 +274,13 @@ static void set_limits(const struct request *request) {
     if (message->max_bytes < max_bytes) {
         max_bytes = message->max_bytes;
     }
+    /* An answer above its quota is never sent: ask for no more than the quota can give. */
+    uint32_t most = pl_quotas_most_at_once(request->broker->quotas, PL_QUOTA_FETCH,
+                                           &request->frame->client->name);
+    if (max_bytes > 0 && most < (uint32_t)max_bytes) {
+        max_bytes = (int32_t)most;
+    }
+    fetch->client = request->frame->client;
     fetch->finish = pl_fetch_answer;
     fetch->uses_ids = request->uses_ids;
     fetch->session_id = message->session_id;

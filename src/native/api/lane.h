@@ -15,6 +15,7 @@
 #include "base/reply.h"
 #include "pylog/engine.h"
 
+struct pl_client; /* broker/client.h */
 struct pl_broker; /* broker/broker.h: partition table, purgatory, sessions, clock, worker */
 
 enum pl_lane { PL_LANE_FAST, PL_LANE_CONTROL, PL_LANE_UNSUPPORTED };
@@ -25,6 +26,7 @@ struct pl_request { /* a frame, header parsed; the bytes stay valid and writable
     size_t length;
     const char *client_id; /* not terminated; NULL when null */
     int32_t client_id_length;
+    const struct pl_client *client;
     uint64_t connection;
     int32_t correlation_id;
     int16_t api_key, api_version;

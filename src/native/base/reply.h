@@ -25,8 +25,9 @@ struct pl_reply {
     void (*cancel)(void *waiter); /* set by who parks the reply, with waiter */
     void (*hurry)(void *waiter);  /* likewise, or NULL */
     void *waiter;
-    uint64_t connection; /* handle, for fetch sessions and quotas */
+    uint64_t connection; /* handle */
     uint64_t received_ns; /* monotonic */
+    int32_t throttle_ms;  /* set by whoever answers: the connection is muted for so long */
     int32_t correlation_id;
     int16_t api_key, api_version;
 };

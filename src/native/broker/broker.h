@@ -26,6 +26,7 @@
 #include "worker/pool.h"
 
 struct pl_broker;
+struct pl_quotas;
 
 struct pl_done { /* the end of a call with a token; value, value2 and data as in pylog/engine.h */
     uint64_t token;
@@ -90,6 +91,9 @@ int16_t pl_broker_partition_offsets(struct pl_broker *broker, uint64_t handle,
                                     struct pl_partition_offsets *offsets);
 int16_t pl_broker_epoch_end(struct pl_broker *broker, uint64_t handle, int32_t epoch,
                             int32_t *found_epoch, int64_t *end_offset);
+
+/* Any thread. */
+struct pl_quotas *pl_broker_quotas(struct pl_broker *broker);
 
 /* Any thread. Sets the fields that the broker counts (requests_produce, requests_fetch,
  * records_appended … write_errors) and leaves the others alone. */

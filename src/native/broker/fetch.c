@@ -4,6 +4,7 @@
 
 #include "broker/error_code.h"
 #include "broker/state.h"
+#include "broker/throttle.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -191,6 +192,7 @@ static void release_slices(const struct pl_fetch *fetch, struct pl_fetch_result 
 
 /* True when the fetch is finished, and gone. */
 static bool serve(struct pl_fetch *fetch, bool last) {
+    fetch->began_ns = pl_throttle_begin(fetch->broker);
     struct pl_buf *memory = pl_buf_take(fetch->broker->options.pool,
                                         (size_t)fetch->count * sizeof(struct pl_fetch_result));
     struct pl_fetch_result *results = memory == NULL ? NULL : (void *)memory->bytes;

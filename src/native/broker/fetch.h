@@ -8,6 +8,7 @@
 #define PYLOG_BROKER_FETCH_H
 
 #include "base/reply.h"
+#include "broker/client.h"
 #include "broker/fetch_session.h"
 #include "broker/partition.h"
 
@@ -34,6 +35,8 @@ struct pl_fetch_result { /* of the item of the same index */
 struct pl_fetch { /* owned by itself until finish has returned or the reply is canceled */
     struct pl_broker *broker;
     struct pl_reply *reply;
+    const struct pl_client *client; /* of the connection that the reply is owed to */
+    uint64_t began_ns;              /* this look at the partitions, see broker/throttle.h */
     struct pl_buf *memory; /* in which this lies */
     struct pl_timer timer;
     struct pl_ring woken;

@@ -5,32 +5,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "broker/partition.h"
 
 enum { FIRST_BUCKETS = 64, FIRST_HANDLES = 64 };
 static const uint32_t NO_SLOT = UINT32_MAX;
-
-/* ---- hashes: seeded, since clients choose the names ---- */
-
-static uint64_t mix(uint64_t a, uint64_t b) {
-    __extension__ unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t hash_bytes(uint64_t seed, const void *data, size_t n) {
-    const uint8_t *at = data;
-    const uint64_t odd = 0x9e3779b97f4a7c15U; /* 2^64 divided by the golden ratio */
-    uint64_t hash = mix(seed ^ n, odd);
-    for (; n >= 8; n -= 8, at += 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        hash = mix(hash ^ word, odd);
-    }
-    uint64_t rest = 0;
-    memcpy(&rest, at, n);
-    return mix(hash ^ rest, odd);
-}
 
 /* ---- topics ---- */
 
@@ -44,7 +24,7 @@ static struct pl_topic **id_bucket(const struct pl_partition_table *table, uint6
 
 struct pl_topic *pl_topic_by_name(const struct pl_partition_table *table, const void *name,
                                   size_t length) {
-    uint64_t hash = hash_bytes(table->seed, name, length);
+    uint64_t hash = pl_hash_bytes(table->seed, name, length);
     struct pl_topic *topic = *name_bucket(table, hash);
     while (topic != NULL && (topic->name_hash != hash || topic->name_length != length ||
                              memcmp(topic->name, name, length) != 0)) {
@@ -54,7 +34,7 @@ struct pl_topic *pl_topic_by_name(const struct pl_partition_table *table, const 
 }
 
 struct pl_topic *pl_topic_by_id(const struct pl_partition_table *table, const uint8_t *id) {
-    uint64_t hash = hash_bytes(table->seed, id, PL_TOPIC_ID_BYTES);
+    uint64_t hash = pl_hash_bytes(table->seed, id, PL_TOPIC_ID_BYTES);
     struct pl_topic *topic = *id_bucket(table, hash);
     while (topic != NULL && memcmp(topic->id, id, PL_TOPIC_ID_BYTES) != 0) {
         topic = topic->next_by_id;
@@ -134,8 +114,8 @@ static enum pl_err create_topic(struct pl_partition_table *table,
     topic->name_length = partition->name_length;
     memcpy(topic->name, partition->name, partition->name_length);
     memcpy(topic->id, partition->topic_id, PL_TOPIC_ID_BYTES);
-    topic->name_hash = hash_bytes(table->seed, topic->name, topic->name_length);
-    topic->id_hash = hash_bytes(table->seed, topic->id, PL_TOPIC_ID_BYTES);
+    topic->name_hash = pl_hash_bytes(table->seed, topic->name, topic->name_length);
+    topic->id_hash = pl_hash_bytes(table->seed, topic->id, PL_TOPIC_ID_BYTES);
     link_topic(table, topic);
     table->topics++;
     *created = topic;

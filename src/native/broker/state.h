@@ -8,6 +8,7 @@
 #include "broker/fetch_session.h"
 #include "broker/partition.h"
 #include "broker/partition_table.h"
+#include "broker/quota.h"
 
 struct pl_broker_counters { /* added to by the reactor only, read by any thread */
     _Atomic uint64_t requests_produce, requests_fetch;
@@ -32,6 +33,7 @@ struct pl_broker { /* owned by the engine */
     struct pl_broker_options options;
     struct pl_partition_table table;
     struct pl_fetch_sessions sessions;
+    struct pl_quotas *quotas;
     struct pl_codec *codec;   /* the reactor's */
     struct pl_buf *converted; /* message sets of this turn, as batches */
     struct pl_partition *touched; /* linked by touched_next */

@@ -66,6 +66,21 @@ static void on_idle(struct pl_timer *timer) {
     }
 }
 
+static void on_unmute(struct pl_timer *timer) {
+    struct pl_conn *conn =
+        (struct pl_conn *)((char *)timer - offsetof(struct pl_conn, unmute));
+    pl_reactor_add_ready(conn->reactor, conn);
+}
+
+void pl_conn_mute(struct pl_conn *conn, int32_t throttle_ms) {
+    struct pl_reactor *reactor = conn->reactor;
+    uint64_t until_ms = reactor->now_ms + (uint64_t)(throttle_ms > 0 ? throttle_ms : 0);
+    if (conn->state != PL_CONN_CLOSED && until_ms > conn->muted_until_ms) {
+        conn->muted_until_ms = until_ms;
+        pl_timer_set(&reactor->timers, &conn->unmute, until_ms);
+    }
+}
+
 static struct pl_conn *conn_create(struct pl_reactor *reactor,
                                    const struct pl_transport_kind *kind, uint8_t listener,
                                    const struct pl_accepted *accepted) {
@@ -80,6 +95,8 @@ static struct pl_conn *conn_create(struct pl_reactor *reactor,
     conn->needed = PL_FRAME_PREFIX_BYTES;
     conn->writable = true;
     conn->idle.fire = on_idle;
+    conn->unmute.fire = on_unmute;
+    pl_client_open(&conn->client);
     memcpy(conn->peer, accepted->peer, sizeof conn->peer);
     memcpy(conn->local, accepted->local, sizeof conn->local);
     return conn;
@@ -139,6 +156,7 @@ void pl_conn_close(struct pl_conn *conn) {
     conn->transport.kind->close(&conn->transport); /* leaves the poll with it */
     pl_conn_table_remove(&reactor->conns, conn->handle);
     pl_timer_clear(&reactor->timers, &conn->idle);
+    pl_timer_clear(&reactor->timers, &conn->unmute);
     conn->control = NULL;
     pl_reply_queue_cancel(&conn->replies, &reactor->slots);
     pl_chain_drop(&conn->out);
@@ -154,6 +172,7 @@ void pl_conn_free(struct pl_conn *conn) {
         pl_buf_give(conn->in);
     }
     free(conn->verified);
+    pl_client_close(&conn->client);
     free(conn);
 }
 
@@ -166,13 +185,14 @@ static void refuse(struct pl_conn *conn) {
 
 static bool is_stalled(const struct pl_conn *conn) {
     return conn->state != PL_CONN_OPEN || conn->reactor->draining || conn->control != NULL ||
-           conn->verifying || conn->replies.count >= PL_MAX_REPLY_SLOTS ||
-           conn->out.length > PL_MAX_UNSENT_BYTES;
+           conn->verifying || conn->muted_until_ms > conn->reactor->now_ms ||
+           conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES;
 }
 
 static void on_complete(struct pl_reply *reply, struct pl_chain *chain) {
     struct pl_reply_slot *slot = (struct pl_reply_slot *)reply;
     pl_reactor_assert(slot->conn->reactor);
+    pl_conn_mute(slot->conn, reply->throttle_ms);
     pl_reply_slot_finish(slot, chain);
     pl_reactor_add_dirty(slot->conn->reactor, slot->conn);
 }
@@ -239,7 +259,9 @@ static enum pl_err answer(struct pl_conn *conn, const struct pl_request *request
         .api_version = request->api_version,
     };
     if (pl_lane_of(request->api_key, request->api_version) == PL_LANE_FAST) {
-        return pl_lane_handle(reactor->broker, request, &slot->reply);
+        enum pl_err err = pl_lane_handle(reactor->broker, request, &slot->reply);
+        pl_conn_mute(conn, slot->reply.throttle_ms); /* at once, though the answer may wait */
+        return err;
     }
     return hand_to_python(conn, slot, request);
 }
@@ -252,12 +274,17 @@ static void let_go_of_verified(struct pl_conn *conn) {
 
 /* False when it is to be taken later: it waits for the transaction coordinator. */
 static bool take_frame(struct pl_conn *conn, uint8_t *frame, size_t length) {
-    struct pl_request request = {.connection = conn->handle,
+    struct pl_request request = {.client = &conn->client,
+                                 .connection = conn->handle,
                                  .listener = conn->listener,
                                  .verified = conn->verified,
                                  .verified_count = conn->verified_count};
     bool asked = false;
     enum pl_err err = pl_frame_parse(frame, length, &request);
+    if (err == PL_OK) {
+        size_t id_length = request.client_id_length > 0 ? (size_t)request.client_id_length : 0;
+        err = pl_client_set_id(&conn->client, request.client_id, id_length);
+    }
     if (err == PL_OK) {
         err = ask_to_verify(conn, &request, &asked);
     }

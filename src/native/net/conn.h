@@ -5,7 +5,7 @@
  *   CLOSED ──end of the turn──▶ freed
  *
  * Orthogonal to it an open connection may be stalled: a request of the control lane is out, too
- * many replies are owed, too many bytes unsent, or the broker drains. Then it is not read.
+ * many replies are owed, too many bytes unsent, a quota mutes it, or the broker drains. Then it is not read.
  *
  * Bytes are read into the turn's arena, where frames are contiguous and stay until the end of the
  * turn; the part of a frame that has not come yet moves to a buffer of the connection, of the size
@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "base/chain.h"
 #include "base/timer_wheel.h"
+#include "broker/client.h"
 #include "net/listener.h"
 #include "net/poll.h"
 #include "net/reply_queue.h"
@@ -41,6 +42,7 @@ struct pl_conn { /* owned by the reactor's table */
     uint64_t handle;
     enum pl_conn_state state;
     uint8_t listener;
+    struct pl_client client;
 
     /* input */
     bool readable;         /* the socket may hold bytes, or its end */
@@ -62,7 +64,8 @@ struct pl_conn { /* owned by the reactor's table */
     bool told_python; /* had a control request: a CLOSED event is due */
     bool is_ready, is_dirty; /* in the reactor's list */
     struct pl_conn *next_ready, *next_dirty, *next_dead;
-    struct pl_timer idle;
+    struct pl_timer idle, unmute;
+    uint64_t muted_until_ms; /* by a quota */
     uint64_t active_ms;
     char peer[PL_ADDRESS_BYTES], local[PL_ADDRESS_BYTES];
 };
@@ -81,6 +84,8 @@ void pl_conn_drain(struct pl_conn *conn);
 void pl_conn_reply(struct pl_conn *conn, struct pl_chain *chain);
 /* Takes `answers`, which came from malloc, for the request that waits for them. */
 void pl_conn_verified(struct pl_conn *conn, struct pl_verification *answers, int32_t count);
+/* Not read before that much time is over. */
+void pl_conn_mute(struct pl_conn *conn, int32_t throttle_ms);
 /* Cancels its replies. It stays readable to the caller until the end of the turn. */
 void pl_conn_close(struct pl_conn *conn);
 void pl_conn_free(struct pl_conn *conn);

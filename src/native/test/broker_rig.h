@@ -20,6 +20,7 @@
 
 #include "api/lane.h"
 #include "base/writer.h"
+#include "broker/client.h"
 #include "broker/broker.h"
 #include "check.h"
 #include "log/log.h"
@@ -46,6 +47,7 @@ struct rig {
     bool is_done[RIG_TOKENS];
     uint64_t next_token;
     int offline;
+    struct pl_client client; /* that requests come from */
     uint8_t frame[RIG_FRAME]; /* of the request at hand */
     struct pl_verification verified[4]; /* that requests are sent with */
     int32_t verified_count;
@@ -105,6 +107,7 @@ static void rig_open(struct rig *rig, const struct rig_options *options) {
     options = options == NULL ? &usual : options;
     memset(rig, 0, sizeof *rig);
     rig_of_disk = rig;
+    pl_client_open(&rig->client);
     rig->wall_ms = 1700000000000;
     rig->monotonic_ms = 1000;
     strcpy(rig->folder, "/tmp/pylog-broker-XXXXXX");
@@ -364,6 +367,7 @@ static enum pl_err rig_send(struct rig *rig, struct rig_reply *reply, int16_t ke
                                      .api_version = version};
     struct pl_request request = {.body = body,
                                  .length = length,
+                                 .client = &rig->client,
                                  .client_id = client_id,
                                  .client_id_length =
                                      client_id == NULL ? -1 : (int32_t)strlen(client_id),

@@ -2,6 +2,7 @@
  *   ANSWER   is answered with so many bytes, 0xaa each; 0: with nothing, like acks 0
  *   WAIT     is parked until a request of RELEASE with the same number
  *   PATIENT  likewise, but is answered at once, with a byte, when it is hurried
+ *   MUTE     is answered with one byte, and mutes the connection for so many milliseconds
  *   FILE     is answered with so many bytes of a file, and 0x7f
  *   VERIFY   is to be verified first; then answered with as many bytes as the error says
  *   any other is of the control lane.
@@ -24,6 +25,7 @@ enum {
     FAKE_FILE = 4,
     FAKE_VERIFY = 5,
     FAKE_PATIENT = 6,
+    FAKE_MUTE = 7,
     FAKE_CONTROL = 18
 };
 
@@ -122,12 +124,18 @@ void pl_broker_read_counters(const struct pl_broker *broker,
     (void)broker, (void)counters;
 }
 
+struct pl_quotas *pl_broker_quotas(struct pl_broker *broker) {
+    (void)broker;
+    return NULL;
+}
+
 /* ---- the lanes ---- */
 
 enum pl_lane pl_lane_of(int16_t api_key, int16_t api_version) {
     (void)api_version;
     return api_key == FAKE_ANSWER || api_key == FAKE_WAIT || api_key == FAKE_RELEASE ||
-                   api_key == FAKE_FILE || api_key == FAKE_VERIFY || api_key == FAKE_PATIENT
+                   api_key == FAKE_FILE || api_key == FAKE_VERIFY || api_key == FAKE_PATIENT ||
+                   api_key == FAKE_MUTE
                ? PL_LANE_FAST
                : PL_LANE_CONTROL;
 }
@@ -253,6 +261,9 @@ enum pl_err pl_lane_handle(struct pl_broker *broker, const struct pl_request *re
     case FAKE_WAIT:
     case FAKE_PATIENT:
         return fake_park(broker, reply, number);
+    case FAKE_MUTE:
+        reply->throttle_ms = (int32_t)number;
+        return fake_complete(broker, reply, 1);
     case FAKE_FILE:
         return fake_send_file(broker, reply, number);
     default:

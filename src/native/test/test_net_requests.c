@@ -166,6 +166,41 @@ static void a_late_reply_does_not_reach_the_next_connection(void) {
     pl_event_free(&event);
 }
 
+static void check_silent(int fd) {
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    CHECK_EQ(poll(&readable, 1, 20), 0);
+}
+
+static void a_muted_connection_has_its_answer_and_then_waits(void) {
+    int fd = dial(), other = dial();
+    send_request(fd, FAKE_MUTE, 1, 300);
+    send_request(fd, FAKE_ANSWER, 2, 5);
+    check_reply(fd, 1, 1);
+    send_request(other, FAKE_ANSWER, 9, 1);
+    check_reply(other, 9, 1);
+    check_silent(fd);
+    check_reply(fd, 2, 5);
+    close(fd);
+    close(other);
+}
+
+static void a_connection_is_muted_from_outside(void) {
+    int fd = dial();
+    send_request(fd, FAKE_CONTROL, 1, 0);
+    struct pl_event event = next_event();
+    CHECK_OK(pl_engine_mute(engine, event.handle, 300));
+    CHECK_OK(pl_engine_reply(engine, event.handle, (const uint8_t *)"\0\0\0\x01", 4));
+    pl_event_free(&event);
+    send_request(fd, FAKE_ANSWER, 2, 5);
+    check_reply(fd, 1, 0);
+    check_silent(fd);
+    check_reply(fd, 2, 5);
+    close(fd);
+    event = next_event();
+    CHECK_EQ(event.kind, PL_EVENT_CLOSED);
+    pl_event_free(&event);
+}
+
 enum { FILE_BYTES = 12 * 1024 * 1024 };
 
 static void a_file_range_arrives_between_its_memory(void) {
@@ -273,6 +308,8 @@ int main(void) {
     RUN(a_late_reply_does_not_reach_the_next_connection);
     RUN(a_request_that_begins_a_transaction_waits_with_its_connection);
     RUN(a_verification_that_comes_too_late_is_dropped);
+    RUN(a_muted_connection_has_its_answer_and_then_waits);
+    RUN(a_connection_is_muted_from_outside);
     RUN(a_file_range_arrives_between_its_memory);
     RUN(a_file_that_is_too_short_closes_the_connection);
     stop_engine();

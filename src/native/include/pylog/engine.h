@@ -106,6 +106,26 @@ struct pl_verification {
 int pl_engine_verified(struct pl_engine *engine, uint64_t connection,
                        const struct pl_verification *answers, int32_t count);
 
+/* ---- quotas: see broker/quota.h for which rule holds ---- */
+
+enum pl_quota_kind { PL_QUOTA_PRODUCE, PL_QUOTA_FETCH, PL_QUOTA_REQUEST, PL_QUOTA_KINDS };
+enum pl_quota_match { PL_QUOTA_ANY, PL_QUOTA_DEFAULT, PL_QUOTA_NAMED };
+struct pl_quota_rule {
+    enum pl_quota_match user_match, client_id_match; /* ANY: the rule does not ask for it */
+    const char *user, *client_id;                    /* when NAMED */
+    double limits[3]; /* by kind: bytes a second, or percent of a thread; NAN: none */
+};
+/* Replaces all rules. Returns 0 or ENOMEM. */
+int pl_engine_set_quotas(struct pl_engine *engine, const struct pl_quota_rule *rules,
+                         int32_t count);
+/* Charges time spent on a request of the control lane; returns how long to mute its connection,
+ * in milliseconds. */
+int32_t pl_engine_charge_time(struct pl_engine *engine, const char *user, const char *client_id,
+                              uint64_t busy_ns);
+/* Reads nothing from a connection for a while; what it is owed is sent (KIP-219). Returns 0 or
+ * ENOMEM. */
+int pl_engine_mute(struct pl_engine *engine, uint64_t connection, int32_t throttle_ms);
+
 /* ---- partitions ---- */
 
 struct pl_partition_open {
