@@ -24,6 +24,7 @@ from pylog._engine import ffi, lib
 _log = logging.getLogger(__name__)
 
 _EVENTS_PER_POLL: Final = 256
+_PRODUCERS_ROOM: Final = 256
 _UNKNOWN_SERVER_ERROR: Final = -1
 _FOREVER: Final = 2**63 - 1
 _TIME_OF_LATEST_TIMESTAMP: Final = -3
@@ -152,6 +153,18 @@ class TimeOffset:
     offset: int
     timestamp_ms: int
     leader_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerView:
+    """What a partition knows of a producer. -1: no such thing."""
+
+    producer_id: int
+    epoch: int
+    last_sequence: int
+    last_timestamp_ms: int
+    coordinator_epoch: int
+    transaction_start: int  # offset of the first record of its open transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +364,20 @@ class Partition:
         code = lib.pl_engine_epoch_end(native, self.handle, epoch, found, end)
         self._check(code, "look up an epoch of")
         return found[0], end[0]
+
+    def producers(self) -> list[ProducerView]:
+        """The producers that the partition knows, in no order."""
+        native = self._engine._pointer()
+        count = ffi.new("size_t *", _PRODUCERS_ROOM)
+        while True:
+            room = count[0]
+            views = ffi.new("struct pl_producer_view[]", room)
+            code = lib.pl_engine_producers(native, self.handle, views, count)
+            self._check(code, "list the producers of")
+            if count[0] <= room:
+                return [
+                    ProducerView(*_values_of(ProducerView, view)) for view in views[0 : count[0]]
+                ]
 
     def _call(self, function: Any, *arguments: Any) -> asyncio.Future[_Done]:
         return self._engine._call(function, *arguments)

@@ -12,8 +12,13 @@ from cffi import FFI
 
 NATIVE = Path(__file__).resolve().parents[1]
 
-# Of log/log.h, which is no public header, Python fills in one struct.
-FROM_LOG_H = ("enum pl_durability", "enum pl_timestamp_type", "struct pl_log_config")
+# Of log/log.h, which is no public header, Python fills in one struct and reads another.
+FROM_LOG_H = (
+    "enum pl_durability",
+    "enum pl_timestamp_type",
+    "struct pl_log_config",
+    "struct pl_producer_view",
+)
 
 
 def without_preprocessor(header: str) -> str:

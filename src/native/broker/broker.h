@@ -91,6 +91,8 @@ int16_t pl_broker_partition_offsets(struct pl_broker *broker, uint64_t handle,
                                     struct pl_partition_offsets *offsets);
 int16_t pl_broker_epoch_end(struct pl_broker *broker, uint64_t handle, int32_t epoch,
                             int32_t *found_epoch, int64_t *end_offset);
+int16_t pl_broker_producers(struct pl_broker *broker, uint64_t handle,
+                            struct pl_producer_view *views, size_t *count);
 
 /* Any thread. */
 struct pl_quotas *pl_broker_quotas(struct pl_broker *broker);

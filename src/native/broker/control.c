@@ -306,3 +306,17 @@ int16_t pl_broker_epoch_end(struct pl_broker *broker, uint64_t handle, int32_t e
     pl_partition_release(partition);
     return open ? PL_KAFKA_NONE : PL_KAFKA_KAFKA_STORAGE_ERROR;
 }
+
+int16_t pl_broker_producers(struct pl_broker *broker, uint64_t handle,
+                            struct pl_producer_view *views, size_t *count) {
+    struct pl_partition *partition = pl_partition_by_handle(&broker->table, handle);
+    if (partition == NULL) {
+        return PL_KAFKA_NOT_LEADER_OR_FOLLOWER;
+    }
+    pthread_mutex_lock(&partition->mutex);
+    enum pl_err err = partition->log == NULL ? PL_ERR_CLOSED
+                                             : pl_log_producers(partition->log, views, count);
+    pthread_mutex_unlock(&partition->mutex);
+    pl_partition_release(partition);
+    return err == PL_OK ? PL_KAFKA_NONE : PL_KAFKA_KAFKA_STORAGE_ERROR;
+}

@@ -111,6 +111,11 @@ int16_t pl_engine_epoch_end(struct pl_engine *engine, uint64_t handle, int32_t e
     return pl_broker_epoch_end(engine->reactor.broker, handle, epoch, found_epoch, end_offset);
 }
 
+int16_t pl_engine_producers(struct pl_engine *engine, uint64_t handle,
+                            struct pl_producer_view *views, size_t *count) {
+    return pl_broker_producers(engine->reactor.broker, handle, views, count);
+}
+
 /* ---- records ---- */
 
 static void run_append(struct pl_call *call) {

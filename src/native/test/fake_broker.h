@@ -119,6 +119,12 @@ int16_t pl_broker_epoch_end(struct pl_broker *broker, uint64_t handle, int32_t e
     (void)broker, (void)handle, (void)epoch, (void)found_epoch, (void)end_offset;
     return 0;
 }
+int16_t pl_broker_producers(struct pl_broker *broker, uint64_t handle,
+                            struct pl_producer_view *views, size_t *count) {
+    (void)broker, (void)handle, (void)views;
+    *count = 0;
+    return 0;
+}
 void pl_broker_read_counters(const struct pl_broker *broker,
                              struct pl_engine_counters *counters) {
     (void)broker, (void)counters;

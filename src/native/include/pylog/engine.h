@@ -183,6 +183,12 @@ void pl_engine_delete_records(struct pl_engine *engine, uint64_t token, uint64_t
 int16_t pl_engine_epoch_end(struct pl_engine *engine, uint64_t handle, int32_t epoch,
                             int32_t *found_epoch, int64_t *end_offset);
 
+struct pl_producer_view; /* log/log.h */
+/* Producers that the partition knows. *count: room in, how many there are out; when that is more
+ * than the room, call again. */
+int16_t pl_engine_producers(struct pl_engine *engine, uint64_t handle,
+                            struct pl_producer_view *views, size_t *count);
+
 /* ---- counters, for metrics ---- */
 struct pl_engine_counters {
     uint64_t connections_opened, connections_closed, connections_refused;
