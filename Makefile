@@ -44,7 +44,7 @@ lint: build ## Style, types, import contracts, C warnings as errors.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-cache
 
 # Three builds of the C tests: gcc with warnings as errors, clang with address and
 # undefined-behaviour sanitizers, clang with the thread sanitizer.

@@ -47,3 +47,22 @@ def test_only_bind_sees_python() -> None:
         and "bind" not in path.parts
     ]  # fmt: skip
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("extension", "importer"),
+    [
+        ("_engine", "engine.py"),
+        ("_codec", "codec.py"),
+        ("_wire", "protocol/wire.py"),
+        ("_bench", "bench/load.py"),
+    ],
+)
+def test_a_native_module_has_one_importer(extension: str, importer: str) -> None:
+    package = ROOT / "src" / "pylog"
+    uses = re.compile(rf"(from|import) pylog\.{extension}\b|from pylog import .*\b{extension}\b")
+    found = [
+        str(path.relative_to(package)) for path in package.rglob("*.py")
+        if uses.search(path.read_text())
+    ]  # fmt: skip
+    assert found == [importer]
