@@ -57,7 +57,7 @@ class EngineOptions:
     """Settings that hold for the life of an engine; names and defaults as in Kafka."""
 
     node_id: int = 1
-    worker_threads: int = 2
+    worker_threads: int = 10
     max_connections: int = 100_000
     max_frame_bytes: int = 100 * 1024 * 1024
     fetch_max_bytes: int = 55 * 1024 * 1024

@@ -132,7 +132,7 @@ BROKER: Final = Table(
         ),
         _int(
             "background.threads",
-            "2",
+            "10",
             "Threads for flushes, recovery, compaction and deletion of files.",
             between(1, 64),
         ),

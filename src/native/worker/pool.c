@@ -13,7 +13,8 @@ struct pl_worker_pool { /* owned by the engine */
     struct queue flushes, slow; /* guarded by lock, like all below */
     struct pl_mailbox *completions;
     int slow_running;
-    int idle;
+    int idle;      /* threads that wait */
+    int signalled; /* of those: have been woken and are on their way */
     bool ending;
     int count;
     pthread_t threads[];
@@ -56,6 +57,15 @@ static void run_one(struct pl_worker_pool *pool, bool slow) {
     pool->slow_running -= slow ? 1 : 0;
 }
 
+static void wait_for_work(struct pl_worker_pool *pool) {
+    pool->idle++;
+    pthread_cond_wait(&pool->wake, &pool->lock);
+    pool->idle--;
+    if (pool->signalled > 0) {
+        pool->signalled--;
+    }
+}
+
 static void *work(void *argument) {
     struct pl_worker_pool *pool = argument;
     pthread_mutex_lock(&pool->lock);
@@ -67,9 +77,7 @@ static void *work(void *argument) {
         } else if (pool->ending && pool->slow.first == NULL) {
             break;
         } else {
-            pool->idle++;
-            pthread_cond_wait(&pool->wake, &pool->lock);
-            pool->idle--;
+            wait_for_work(pool);
         }
     }
     pthread_cond_broadcast(&pool->wake);
@@ -131,8 +139,10 @@ void pl_worker_pool_destroy(struct pl_worker_pool *pool) {
 void pl_worker_submit(struct pl_worker_pool *pool, struct pl_job *job, enum pl_job_kind kind) {
     pthread_mutex_lock(&pool->lock);
     push(kind == PL_JOB_SLOW ? &pool->slow : &pool->flushes, job);
-    if (pool->idle > 0) {
-        pthread_cond_signal(&pool->wake);
-    }
+    bool wake = pool->idle > pool->signalled;
+    pool->signalled += wake ? 1 : 0;
     pthread_mutex_unlock(&pool->lock);
+    if (wake) {
+        pthread_cond_signal(&pool->wake); /* without the lock, which the woken thread needs */
+    }
 }
