@@ -151,12 +151,14 @@ static void attributes_must_make_sense(void) {
 static void an_idempotent_batch_needs_epoch_and_sequence(void) {
     struct fixture f = two_records();
     pl_put_i64(f.bytes + 43, 7);
-    seal(&f);
-    CHECK_EQ(check_client(&f), PL_ERR_INVALID);
     pl_put_i16(f.bytes + 51, 0);
     seal(&f);
     CHECK_EQ(check_client(&f), PL_ERR_INVALID);
+    pl_put_i16(f.bytes + 51, -1);
     pl_put_i32(f.bytes + 53, INT32_MAX);
+    seal(&f);
+    CHECK_EQ(check_client(&f), PL_ERR_INVALID);
+    pl_put_i16(f.bytes + 51, 0);
     seal(&f);
     struct pl_batch_header h;
     CHECK_OK(pl_batch_check(f.bytes, f.size, PL_BATCH_FROM_CLIENT, &h, NULL));

@@ -167,8 +167,8 @@ static void a_built_batch_reads_back(void) {
         struct pl_batch_builder *builder;
         CHECK_OK(pl_batch_builder_create(&options, &builder));
         CHECK_OK(pl_batch_builder_append(builder, 500, text("key"), text("value"), headers, 2));
-        CHECK_OK(pl_batch_builder_append(builder, 400, text(NULL), text(NULL), NULL, 0));
-        CHECK_OK(pl_batch_builder_append(builder, 700, text(""), text(""), NULL, 0));
+        CHECK_OK(pl_batch_builder_append(builder, 700, text(NULL), text(NULL), NULL, 0));
+        CHECK_OK(pl_batch_builder_append(builder, 400, text(""), text(""), NULL, 0));
         CHECK_EQ(pl_batch_builder_count(builder), 3);
         const uint8_t *bytes;
         size_t n;
@@ -185,8 +185,9 @@ static void a_built_batch_reads_back(void) {
         CHECK_EQ(r.header_count, 2);
         CHECK(pl_record_reader_next(&reader, &r));
         CHECK_EQ(r.key.length, -1);
-        CHECK_EQ(pl_record_timestamp(&batch.header, &r), 400);
+        CHECK_EQ(pl_record_timestamp(&batch.header, &r), 700);
         CHECK(pl_record_reader_next(&reader, &r));
+        CHECK_EQ(pl_record_timestamp(&batch.header, &r), 400);
         CHECK_EQ(r.value.length, 0);
         CHECK_EQ(r.offset_delta, 2);
         CHECK(!pl_record_reader_next(&reader, &r));
