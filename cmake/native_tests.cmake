@@ -3,12 +3,17 @@
 # kept corpus, src/native/test/corpus/fuzz_*.
 set(PYLOG_FUZZ_SECONDS 3 CACHE STRING "How long ctest runs each fuzz target")
 
+# A file system that fails on purpose, for tests of whatever writes files.
+add_library(pylog_sim_fs STATIC src/native/test/sim_fs.c)
+target_compile_options(pylog_sim_fs PRIVATE ${PYLOG_WARNINGS} -UNDEBUG)
+target_link_libraries(pylog_sim_fs PUBLIC pylog_codec)
+
 file(GLOB TEST_SOURCES CONFIGURE_DEPENDS src/native/test/test_*.c)
 foreach(source IN LISTS TEST_SOURCES)
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
   target_compile_options(${name} PRIVATE ${PYLOG_WARNINGS} -UNDEBUG)
-  target_link_libraries(${name} PRIVATE pylog_engine pylog_bench m)
+  target_link_libraries(${name} PRIVATE pylog_engine pylog_bench pylog_sim_fs m)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 120)
 endforeach()

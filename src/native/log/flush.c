@@ -10,7 +10,7 @@ bool pl_log_flush_due(const struct pl_log *log, int64_t now_ms) {
     }
     int64_t waiting = log->written_end - log->flushed_end;
     if (log->config.durability == PL_DURABILITY_FSYNC) {
-        return waiting > 0;
+        return waiting > 0 || log->roll_flush_due;
     }
     if (log->roll_flush_due || waiting >= log->config.flush_messages) {
         return true;
@@ -51,13 +51,13 @@ static void forget_items(struct pl_flush *flush) {
     flush->running = false;
 }
 
-/* Flushing goes from the oldest on, so clean segments have only clean ones before them. An empty
- * active segment says nothing of those before it. */
+/* Everything below flushed_end is on the disk; the files of a segment that was sealed later may
+ * not be. */
 static enum pl_err collect_items(struct pl_log *log) {
     int32_t from = log->segment_count;
     while (from > 0) {
         const struct pl_segment *before = log->segments[from - 1];
-        if (!is_dirty(before) && before->written > 0) {
+        if (before->settled && pl_log_segment_end(log, from - 1) <= log->flushed_end) {
             break;
         }
         from--;

@@ -227,8 +227,8 @@ PL_MUST_CHECK enum pl_err pl_log_epoch_begin(struct pl_log *log, int32_t epoch);
 
 /* ---- forgetting ---- */
 /* For followers. Batches that reach beyond end_offset go; nothing may be staged (PL_ERR_BUSY).
- * Waits for the disk. Checkpoints of the recovery point above the new end must be rewritten
- * before the next append. */
+ * Waits for the disk; any failure takes the log offline. Checkpoints of the recovery point above
+ * the new end must be rewritten before the next append. */
 PL_MUST_CHECK enum pl_err pl_log_truncate(struct pl_log *log, int64_t end_offset);
 /* Empties the log; it goes on at start_offset. */
 PL_MUST_CHECK enum pl_err pl_log_truncate_fully(struct pl_log *log, int64_t start_offset);

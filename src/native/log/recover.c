@@ -290,6 +290,25 @@ static enum pl_err count_batch(struct recovery *recovery, struct pl_segment *seg
     return err;
 }
 
+/* Torn bytes may look like a message of magic 0 or 1: only its checksum tells. A true one is not
+ * served, and not cut off either. */
+static enum pl_err check_old_message(struct pl_scan *scan) {
+    uint8_t *bytes = NULL;
+    enum pl_err err = pl_scan_bytes(scan, &bytes);
+    struct pl_codec *codec;
+    if (err == PL_OK) {
+        err = pl_codec_create(PL_MAX_BATCH_BYTES, &codec);
+    }
+    if (err != PL_OK) {
+        return err;
+    }
+    const uint8_t *batch;
+    size_t n;
+    err = pl_message_set_to_batch(codec, bytes, pl_batch_size(&scan->header), true, &batch, &n);
+    pl_codec_destroy(codec);
+    return err == PL_OK ? PL_ERR_UNSUPPORTED : err;
+}
+
 /* PL_OK when the bytes end with a batch, PL_ERR_CORRUPT when something else follows tail.size. */
 static enum pl_err scan_batches(struct recovery *recovery, struct pl_segment *segment) {
     struct pl_scan scan;
@@ -301,6 +320,9 @@ static enum pl_err scan_batches(struct recovery *recovery, struct pl_segment *se
         if (err != PL_OK) {
             break;
         }
+    }
+    if (err == PL_ERR_UNSUPPORTED) {
+        err = check_old_message(&scan);
     }
     pl_scan_close(&scan);
     if (err == PL_ERR_NOT_FOUND) {
@@ -473,7 +495,9 @@ static enum pl_err load_epochs(struct pl_log *log) {
 static int32_t first_to_scan(const struct pl_log *log, const struct pl_log_open *open) {
     int32_t from = log->segment_count;
     if (!open->clean_shutdown) {
-        from = pl_log_floor(log, open->recovery_point);
+        /* A segment that ends right there may have been sealed after the last flush: its batches
+         * are on the disk, its indexes need not be. */
+        from = pl_log_floor(log, open->recovery_point - 1);
         from = from < 0 ? 0 : from;
     }
     for (int32_t i = 0; i < from; i++) {

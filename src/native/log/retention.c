@@ -21,21 +21,14 @@ static enum pl_err reserve_doomed(struct pl_log *log, int32_t more) {
     return PL_OK;
 }
 
-/* The .log file first: without it the others are orphans, which opening removes. */
-static enum pl_err rename_to_deleted(struct pl_log *log, const struct pl_segment *segment) {
-    static const enum pl_file_kind order[] = {PL_FILE_LOG, PL_FILE_OFFSET_INDEX, PL_FILE_TIME_INDEX,
-                                              PL_FILE_TXN_INDEX, PL_FILE_SNAPSHOT};
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        char from[PL_PATH_BYTES], to[PL_PATH_BYTES];
-        pl_segment_path(segment, order[i], from);
-        pl_file_path(to, log->store->folder, segment->base_offset, order[i], PL_PHASE_DELETED);
-        enum pl_err err = log->fs->rename(log->fs->context, from, to);
-        if (err != PL_OK && err != PL_ERR_NOT_FOUND) {
-            return err;
-        }
-    }
+static enum pl_err rename_to_deleted(struct pl_log *log, const struct pl_segment *segment,
+                                     enum pl_file_kind kind) {
+    char from[PL_PATH_BYTES], to[PL_PATH_BYTES];
+    pl_segment_path(segment, kind, from);
+    pl_file_path(to, log->store->folder, segment->base_offset, kind, PL_PHASE_DELETED);
+    enum pl_err err = log->fs->rename(log->fs->context, from, to);
     log->folder_changed = true;
-    return PL_OK;
+    return err;
 }
 
 static void doom(struct pl_log *log, struct pl_segment *segment) {
@@ -46,14 +39,32 @@ static void doom(struct pl_log *log, struct pl_segment *segment) {
     log->doomed[log->doomed_count++] = segment;
 }
 
+/* The .log file first: when that fails nothing has changed, and without it the others are
+ * orphans, which the next opening removes if they stay. */
+static enum pl_err remove_one(struct pl_log *log, struct pl_segment *segment, bool *removed) {
+    enum pl_err err = rename_to_deleted(log, segment, PL_FILE_LOG);
+    *removed = err == PL_OK || err == PL_ERR_NOT_FOUND;
+    if (!*removed) {
+        return err;
+    }
+    err = PL_OK;
+    for (int kind = PL_FILE_OFFSET_INDEX; kind < PL_FILE_KINDS; kind++) {
+        enum pl_err one = rename_to_deleted(log, segment, (enum pl_file_kind)kind);
+        if (one != PL_OK && one != PL_ERR_NOT_FOUND && err == PL_OK) {
+            err = one;
+        }
+    }
+    doom(log, segment);
+    return err;
+}
+
 enum pl_err pl_log_remove_segments(struct pl_log *log, int32_t from, int32_t to) {
     enum pl_err err = reserve_doomed(log, to - from);
     int32_t i = from;
     while (i < to && err == PL_OK) {
-        err = rename_to_deleted(log, log->segments[i]);
-        if (err == PL_OK) {
-            doom(log, log->segments[i++]);
-        }
+        bool removed;
+        err = remove_one(log, log->segments[i], &removed);
+        i += removed ? 1 : 0;
     }
     int32_t gone = i - from;
     for (; i < log->segment_count; i++) {

@@ -62,7 +62,7 @@ enum pl_err pl_scan_next(struct pl_scan *scan) {
         return err;
     }
     err = pl_batch_header_parse(at(scan, scan->next), PL_BATCH_HEADER_BYTES, &scan->header);
-    if (err != PL_OK) {
+    if (err != PL_OK && err != PL_ERR_UNSUPPORTED) {
         return err;
     }
     if (pl_batch_size(&scan->header) > left || scan->header.base_offset < 0 ||
@@ -72,7 +72,7 @@ enum pl_err pl_scan_next(struct pl_scan *scan) {
     }
     scan->position = scan->next;
     scan->next += pl_batch_size(&scan->header);
-    return PL_OK;
+    return err;
 }
 
 enum pl_err pl_scan_bytes(struct pl_scan *scan, uint8_t **bytes) {

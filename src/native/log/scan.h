@@ -33,7 +33,8 @@ void pl_scan_open(struct pl_scan *scan, const struct pl_fs *fs, int fd, uint64_t
 void pl_scan_close(struct pl_scan *scan);
 
 /* Sets scan->header and position. PL_ERR_NOT_FOUND at the end; PL_ERR_CORRUPT when what follows
- * is no header or reaches beyond the end. */
+ * is no header or reaches beyond the end; PL_ERR_UNSUPPORTED for what looks like a message of magic
+ * 0 or 1, its length known. */
 PL_MUST_CHECK enum pl_err pl_scan_next(struct pl_scan *scan);
 /* All bytes of the batch given last, valid until the next call. */
 PL_MUST_CHECK enum pl_err pl_scan_bytes(struct pl_scan *scan, uint8_t **bytes);

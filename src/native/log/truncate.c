@@ -81,6 +81,15 @@ static enum pl_err truncate_to(struct pl_log *log, int64_t end_offset) {
     return err == PL_OK ? pl_log_replay_producers(log, end_offset) : err;
 }
 
+/* Half a truncation is no log to go on with, whatever the reason. */
+static enum pl_err settle(struct pl_log *log, enum pl_err err) {
+    if (err == PL_OK) {
+        return PL_OK;
+    }
+    log->offline = true;
+    return PL_ERR_IO;
+}
+
 enum pl_err pl_log_truncate(struct pl_log *log, int64_t end_offset) {
     if (log->offline) {
         return PL_ERR_OFFLINE;
@@ -94,7 +103,7 @@ enum pl_err pl_log_truncate(struct pl_log *log, int64_t end_offset) {
     if (end_offset >= log->log_end) {
         return PL_OK;
     }
-    return pl_log_fail(log, truncate_to(log, end_offset));
+    return settle(log, truncate_to(log, end_offset));
 }
 
 enum pl_err pl_log_restart_at(struct pl_log *log, int64_t offset) {
@@ -132,5 +141,5 @@ enum pl_err pl_log_truncate_fully(struct pl_log *log, int64_t start_offset) {
     if (start_offset < 0) {
         return PL_ERR_INVALID;
     }
-    return pl_log_fail(log, pl_log_restart_at(log, start_offset));
+    return settle(log, pl_log_restart_at(log, start_offset));
 }
