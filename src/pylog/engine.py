@@ -12,6 +12,7 @@ import asyncio
 import enum
 import itertools
 import logging
+import math
 import os
 import sys
 import threading
@@ -165,6 +166,23 @@ class ProducerView:
     last_timestamp_ms: int
     coordinator_epoch: int
     transaction_start: int  # offset of the first record of its open transaction
+
+
+class QuotaMatch(enum.IntEnum):
+    """How a quota asks for a user or a client id: not, by default, or by name."""
+
+    ANY = 0
+    DEFAULT = 1
+    NAMED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRule:
+    """Limits of the clients that match; a limit of None leaves it to weaker rules."""
+
+    user: tuple[QuotaMatch, str]
+    client_id: tuple[QuotaMatch, str]
+    limits: tuple[float | None, float | None, float | None]  # produced, fetched bytes/s; percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,6 +484,30 @@ class Engine:
     def reply(self, connection: int, payload: bytes) -> None:
         """Answer a request: header and body without the length. b"" sends no answer."""
         _check_errno(lib.pl_engine_reply(self._pointer(), connection, payload, len(payload)))
+
+    def set_quotas(self, rules: Sequence[QuotaRule]) -> None:
+        """Replace all quotas of bytes and request time."""
+        array = ffi.new("struct pl_quota_rule[]", len(rules))
+        keep = []
+        for item, rule in zip(array, rules, strict=True):
+            for part in ("user", "client_id"):
+                match, name = getattr(rule, part)
+                text = ffi.new("char[]", name.encode())
+                keep.append(text)
+                setattr(item, f"{part}_match", match)
+                setattr(item, part, text)
+            item.limits = [math.nan if limit is None else limit for limit in rule.limits]
+        _check_errno(lib.pl_engine_set_quotas(self._pointer(), array, len(rules)))
+        del keep
+
+    def charge_time(self, user: str, client_id: str, busy_ns: int) -> int:
+        """Charge time to a client's request quota; returns for how many ms to mute it."""
+        native = self._pointer()
+        return int(lib.pl_engine_charge_time(native, user.encode(), client_id.encode(), busy_ns))
+
+    def mute(self, connection: int, throttle_ms: int) -> None:
+        """Read nothing more from a connection for a while (KIP-219)."""
+        _check_errno(lib.pl_engine_mute(self._pointer(), connection, throttle_ms))
 
     def verified(self, request: Unverified, errors: Sequence[int]) -> None:
         """Let a Produce go on; an error code (0: takes part) for each of its items, in order."""

@@ -30,3 +30,9 @@ class RequestContext:
     principal: str  # "User:ANONYMOUS" without authentication
     listener: str  # name of the listener, e.g. "PLAINTEXT"
     connection: int  # engine handle
+    throttle_ms: int = 0  # set by the handler: mutes the connection for so long (KIP-219)
+
+    @property
+    def user(self) -> str:
+        """The name of the principal, without its type."""
+        return self.principal.partition(":")[2]

@@ -13,7 +13,9 @@ Not done
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
+from pylog.apis._mutations import charge
 from pylog.apis.context import RequestContext
 from pylog.cluster.topics import CreatedTopic, NewTopic, duplicates
 from pylog.config import Source
@@ -27,23 +29,41 @@ from pylog.protocol.messages.create_topics import (
     CreateTopicsResponse,
 )
 
+_STRICT_FROM: Final = 6
+
 
 async def handle(request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
     twice = duplicates([topic.name for topic in request.topics])
-    once = [topic for topic in request.topics if topic.name not in twice]
-    results = await context.broker.topics.create(
-        [_wanted(topic) for topic in once], validate_only=request.validate_only
-    )
     answers = [
         _refuse(name, ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name."))
         for name in sorted(twice)
     ]
+    once = []
+    for topic in request.topics:
+        if topic.name not in twice:
+            try:
+                _charge(topic, request.validate_only, context)
+                once.append(topic)
+            except ApiError as error:
+                answers.append(_refuse(topic.name, error))
+    results = await context.broker.topics.create(
+        [_wanted(topic) for topic in once], validate_only=request.validate_only
+    )
     for topic, result in zip(once, results, strict=True):
         if isinstance(result, ApiError):
             answers.append(_refuse(topic.name, result))
         else:
             answers.append(_describe(result, request.validate_only, context))
     return CreateTopicsResponse(topics=answers)
+
+
+def _charge(topic: CreatableTopic, validate_only: bool, context: RequestContext) -> None:
+    broker = context.broker
+    if validate_only or topic.name in broker.metadata.image.topics:
+        return
+    count = topic.num_partitions if topic.num_partitions > 0 else len(topic.assignments)
+    count = count or broker.config.integer("num.partitions")
+    charge(context, count, strict_from=_STRICT_FROM)
 
 
 def _wanted(topic: CreatableTopic) -> NewTopic:

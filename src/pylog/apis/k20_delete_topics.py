@@ -10,6 +10,9 @@ Version notes
 
 from __future__ import annotations
 
+from typing import Final
+
+from pylog.apis._mutations import charge
 from pylog.apis.context import RequestContext
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.message import ZERO_UUID
@@ -19,6 +22,8 @@ from pylog.protocol.messages.delete_topics import (
     DeleteTopicsResponse,
     DeleteTopicState,
 )
+
+_STRICT_FROM: Final = 5
 
 
 async def handle(request: DeleteTopicsRequest, context: RequestContext) -> DeleteTopicsResponse:
@@ -62,5 +67,6 @@ async def _delete(wanted: DeleteTopicState, context: RequestContext) -> Deletabl
         topic, missing = image.topics.get(wanted.name), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if topic is None:
         raise ApiError(missing)
+    charge(context, len(topic.partitions), strict_from=_STRICT_FROM)
     await broker.topics.delete(topic.name, topic.topic_id)
     return DeletableTopicResult(name=topic.name, topic_id=topic.topic_id)

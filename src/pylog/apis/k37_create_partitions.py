@@ -9,6 +9,9 @@ Version notes
 
 from __future__ import annotations
 
+from typing import Final
+
+from pylog.apis._mutations import charge
 from pylog.apis.context import RequestContext
 from pylog.cluster.topics import duplicates
 from pylog.protocol.errors import ApiError, ErrorCode
@@ -18,6 +21,8 @@ from pylog.protocol.messages.create_partitions import (
     CreatePartitionsTopic,
     CreatePartitionsTopicResult,
 )
+
+_STRICT_FROM: Final = 3
 
 
 async def handle(
@@ -41,4 +46,7 @@ async def handle(
 async def _grow(topic: CreatePartitionsTopic, validate_only: bool, context: RequestContext) -> None:
     given = topic.assignments
     assignments = None if given is None else [item.broker_ids for item in given]
+    found = context.broker.metadata.image.topics.get(topic.name)
+    if found is not None and not validate_only:
+        charge(context, max(topic.count - len(found.partitions), 0), strict_from=_STRICT_FROM)
     await context.broker.topics.add_partitions(topic.name, topic.count, assignments, validate_only)

@@ -10,6 +10,7 @@ partitions/TOPIC_ID/INDEX      ``{"leader", "epoch", "isr", "version"}``, once i
                                first: leader = first replica, epoch 0, isr = all replicas
 configs/TYPE/NAME              ``{setting: text}``; TYPE is topic, broker, group
 features/NAME                  level
+quotas/ENTITY                  ``{quota: number}``; see :func:`quota_key`
 =============================  ==================================================================
 
 A new topic is one key whatever its number of partitions, and a change of a partition's leader
@@ -26,6 +27,9 @@ from typing import Any, Final
 from pylog.cluster.store import Change, Commit, Entry, Snapshot
 
 NO_LEADER: Final = -1
+# What a quota is for: pairs of a type (user, client-id, ip) and a name, or None for the default of
+# all that have no quota of their own; in the order of the types.
+QuotaEntity = tuple[tuple[str, str | None], ...]
 INTERNAL_TOPICS: Final = frozenset({"__consumer_offsets", "__transaction_state"})
 
 
@@ -75,6 +79,7 @@ class Image:
     topic_names: Mapping[bytes, str] = field(default_factory=dict)  # by topic id
     configs: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     features: Mapping[str, int] = field(default_factory=dict)
+    quotas: Mapping[QuotaEntity, Mapping[str, float]] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
 
     def config(self, kind: str, name: str) -> Mapping[str, str]:
@@ -112,6 +117,11 @@ def broker_key(broker_id: int) -> str:
 
 def feature_key(name: str) -> str:
     return f"features/{name}"
+
+
+def quota_key(entity: QuotaEntity) -> str:
+    """The pairs as JSON: names may hold any character."""
+    return "quotas/" + json.dumps(entity, separators=(",", ":"))
 
 
 CLUSTER_KEY: Final = "cluster"
@@ -187,6 +197,8 @@ class _Draft:
             self._put("configs", (scope, name), value or None)
         elif kind == "features":
             self._put("features", rest, value)
+        elif kind == "quotas":
+            self._put("quotas", tuple((of, name) for of, name in json.loads(rest)), value)
 
     def _apply_topic(self, name: str, value: dict[str, Any] | None) -> None:
         before = self._table("topics").get(name)

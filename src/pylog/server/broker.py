@@ -21,6 +21,7 @@ from pylog.cluster.image import (
 )
 from pylog.cluster.metadata import Metadata, Proposal
 from pylog.cluster.partitions import LocalPartitions
+from pylog.cluster.quotas import MutationQuota, Quotas, engine_rules
 from pylog.cluster.sqlite_store import SqliteStore
 from pylog.cluster.store import Store, Write
 from pylog.cluster.topics import Topics
@@ -53,7 +54,8 @@ class Broker:
 
     ``config`` settings · ``engine`` native engine · ``metadata`` the cluster's image ·
     ``partitions`` open logs by topic and index · ``topics`` creation and deletion · ``configs``
-    alteration of settings · ``groups``, ``producer_ids``, ``transactions`` the coordinators ·
+    alteration of settings · ``quotas`` alteration of quotas, ``mutations`` one of them at work ·
+    ``groups``, ``producer_ids``, ``transactions`` the coordinators ·
     ``endpoints`` bound listeners by number
     """
 
@@ -107,6 +109,8 @@ class Broker:
         self.partitions = LocalPartitions(self.engine, self.folder, self.config, self.metadata)
         self.topics = Topics(self.metadata, self.partitions, self.config)
         self.configs = Configs(self.metadata, self.config)
+        self.quotas = Quotas(self.metadata)
+        self.mutations = MutationQuota(lambda: self.metadata.image)
         if not clean:
             await self.topics.begin_epochs(self.node_id)
         await self.partitions.start(clean)
@@ -154,6 +158,8 @@ class Broker:
             self.config.set_dynamic(
                 after.config("broker", str(self.node_id)), after.config("broker", ALL_BROKERS)
             )
+        if before.quotas is not after.quotas:
+            self.engine.set_quotas(engine_rules(after.quotas))
 
     # ---- serve ----
 

@@ -13,6 +13,7 @@ from pylog.protocol.api_keys import API_KEYS, API_VERSIONS, encode_response, res
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.message import Message
 from pylog.protocol.wire import WireError, decode
+from pylog.server.busy_time import BusyTime
 from pylog.server.handlers import Handler, Handlers
 
 if TYPE_CHECKING:
@@ -67,13 +68,25 @@ class Dispatcher:
         if handler is None:
             return self._unsupported(request)
         message = decode(handler.request_class, request.body, version)
-        try:
-            response = await handler.handle(message, self._context(request))
-        except ApiError as error:
-            response = refusal(handler, message, version, error)
+        context = self._context(request)
+        work = BusyTime(_respond(handler, message, context))
+        response = await work
         if response is None:
             return NO_ANSWER
+        self._throttle(context, response, work.busy_ns)
         return encode_response(key, version, request.correlation_id, response)
+
+    def _throttle(self, context: RequestContext, response: Message, busy_ns: int) -> None:
+        """Tell a client that is above its quota to wait, and read no more from it (KIP-219)."""
+        throttle_ms = context.throttle_ms
+        engine = self._broker.engine
+        if self._broker.quotas.limit_time:
+            charged = engine.charge_time(context.user, context.client_id or "", busy_ns)
+            throttle_ms = max(throttle_ms, charged)
+        if throttle_ms > 0:
+            if hasattr(response, "throttle_time_ms"):
+                response.throttle_time_ms = throttle_ms
+            engine.mute(context.connection, throttle_ms)
 
     def _context(self, request: Request) -> RequestContext:
         return RequestContext(
@@ -107,6 +120,13 @@ class Dispatcher:
         version = min(max(request.api_version, api.min_version), api.max_version)
         response = error_response(key, version, code)
         return encode_response(key, version, request.correlation_id, response)
+
+
+async def _respond(handler: Handler, message: Message, context: RequestContext) -> Message | None:
+    try:
+        return await handler.handle(message, context)
+    except ApiError as error:
+        return refusal(handler, message, context.version, error)
 
 
 def refusal(handler: Handler, request: Message, version: int, error: ApiError) -> Message:

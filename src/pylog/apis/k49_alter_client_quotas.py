@@ -1,0 +1,53 @@
+"""AlterClientQuotas: set and remove quotas of users, client ids, pairs of them, and addresses.
+
+Behaviour
+    All entries that are in order are altered in one commit; the others get their own error. The
+    answer comes when the quotas are in force.
+Version notes
+    0 and 1 differ in their encoding only.
+"""
+
+from __future__ import annotations
+
+from pylog.apis.context import RequestContext
+from pylog.cluster.quotas import Alteration
+from pylog.protocol.errors import ApiError
+from pylog.protocol.messages.alter_client_quotas import (
+    AlterClientQuotasRequest,
+    AlterClientQuotasResponse,
+    RequestEntryData,
+    ResponseEntityData,
+    ResponseEntryData,
+)
+
+
+async def handle(
+    request: AlterClientQuotasRequest, context: RequestContext
+) -> AlterClientQuotasResponse:
+    results = await context.broker.quotas.alter(
+        [_alteration(entry) for entry in request.entries], validate_only=request.validate_only
+    )
+    pairs = zip(request.entries, results, strict=True)
+    return AlterClientQuotasResponse(entries=[_result(entry, error) for entry, error in pairs])
+
+
+def _alteration(entry: RequestEntryData) -> Alteration:
+    return Alteration(
+        [(part.entity_type, part.entity_name) for part in entry.entity],
+        [(op.key, None if op.remove else op.value) for op in entry.ops],
+    )
+
+
+def _result(entry: RequestEntryData, error: ApiError | None) -> ResponseEntryData:
+    return ResponseEntryData(
+        error_code=0 if error is None else error.code,
+        error_message=None if error is None else error.message,
+        entity=[
+            ResponseEntityData(entity_type=part.entity_type, entity_name=part.entity_name)
+            for part in entry.entity
+        ],
+    )
+
+
+def refuse(request: AlterClientQuotasRequest, error: ApiError) -> AlterClientQuotasResponse:
+    return AlterClientQuotasResponse(entries=[_result(entry, error) for entry in request.entries])
