@@ -62,7 +62,10 @@ static int bind_family(const struct addrinfo *addresses, int family) {
 
 static int bind_host(const char *host, uint16_t port) {
     const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+    };
     char service[8];
     snprintf(service, sizeof service, "%u", (unsigned)port);
     struct addrinfo *addresses = NULL;
