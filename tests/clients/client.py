@@ -12,10 +12,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.clients.kinds import ROOT, Kind
+from tests.support.wait import wait_until
 
 CALL_TIMEOUT_S = 90.0
 READ_TIMEOUT_MS = 30_000
@@ -262,6 +264,14 @@ class Client:
     def admin(self, op: str, **arguments: Any) -> Any:
         """One of the commands that take no handle."""
         return self.agent.call(op, bootstrap=self.bootstrap, **arguments)
+
+    def create_topic(self, topic: str, partitions: int = 1) -> str:
+        """Returns the name when each partition answers: Kafka may need some time, pylog must not."""
+        self.admin("create_topic", topic=topic, partitions=partitions)
+        for partition in range(partitions):
+            probe = partial(self.offset, topic, "latest", partition)
+            wait_until(lambda probe=probe: probe() is not None, ignoring=ClientError)
+        return topic
 
     def offset(self, topic: str, at: Position, partition: int = 0) -> int | None:
         found: int | None = self.admin("offset", topic=topic, partition=partition, at=at)

@@ -56,12 +56,10 @@ def admin(agent_of: Start, bootstrap: str) -> Client:
 @pytest.fixture
 def topic(admin: Client, unique: str) -> str:
     """A new topic of one partition."""
-    admin.admin("create_topic", topic=unique)
-    return unique
+    return admin.create_topic(unique)
 
 
 @pytest.fixture
 def wide_topic(admin: Client, unique: str) -> str:
     """A new topic of four partitions."""
-    admin.admin("create_topic", topic=unique, partitions=4)
-    return unique
+    return admin.create_topic(unique, 4)

@@ -18,7 +18,7 @@ ADMIN = frozenset({
     "list_groups", "delete_group", "committed", "set_committed", "offset",
 })  # fmt: skip
 CLIENT = frozenset({
-    "group", "static", "idempotent", "acks", "timestamp", "null_header", "null_record",
+    "group", "static", "idempotent", "acks", "timestamp", "null_header", "null_record", "seek",
     "transactions",
 })  # fmt: skip
 

@@ -10,11 +10,14 @@ Value = TypeVar("Value")
 
 
 def wait_until(
-    probe: Callable[[], Value], timeout_s: float = 30.0, interval_s: float = 0.05
+    probe: Callable[[], Value],
+    timeout_s: float = 30.0,
+    interval_s: float = 0.05,
+    ignoring: type[Exception] = AssertionError,
 ) -> Value:
     """Calls `probe` until it returns something true, and returns that.
 
-    An AssertionError of the probe counts as false; at the deadline the last one is raised,
+    An exception of the kind `ignoring` counts as false; at the deadline the last one is raised,
     else a TimeoutError with what the probe returned last.
     """
     deadline = time.monotonic() + timeout_s
@@ -23,7 +26,7 @@ def wait_until(
         value = None
         try:
             value = probe()
-        except AssertionError as error:
+        except ignoring as error:
             failure = error
         if failure is None and value:
             return value

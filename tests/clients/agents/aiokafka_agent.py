@@ -17,7 +17,7 @@ from aiokafka.admin import (
 )
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import BrokerResponseError, MessageSizeTooLargeError
-from tests.clients.agents.loop import POLL_MS, Json, Refused, decode, record, serve
+from tests.clients.agents.loop import HEARTBEAT_MS, POLL_MS, Json, Refused, decode, record, serve
 
 
 def as_records(polled: dict[TopicPartition, list[Any]]) -> list[Json]:
@@ -43,7 +43,8 @@ class Polled:
 
     async def _poll(self) -> None:
         while True:
-            self.records += as_records(await self.consumer.getmany(timeout_ms=POLL_MS))
+            polled = await self.consumer.getmany(timeout_ms=POLL_MS)
+            self.records += as_records(polled)
 
     def take(self) -> list[Json]:
         if self.task.done():
@@ -133,7 +134,7 @@ class Commands:
             group_id=group,
             group_instance_id=instance,
             session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=session_timeout_ms // 5,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             auto_offset_reset=reset,
             isolation_level=isolation,
             enable_auto_commit=False,

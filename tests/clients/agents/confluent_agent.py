@@ -7,7 +7,6 @@ from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    OFFSET_END,
     Consumer,
     ConsumerGroupTopicPartitions,
     KafkaException,
@@ -26,10 +25,18 @@ from confluent_kafka.admin import (
     OffsetSpec,
     ResourceType,
 )
-from tests.clients.agents.loop import POLL_MS, Json, Member, Refused, decode, record, serve
+from tests.clients.agents.loop import (
+    HEARTBEAT_MS,
+    POLL_MS,
+    Json,
+    Member,
+    Refused,
+    decode,
+    record,
+    serve,
+)
 
 TIMEOUT_S = 30
-SPECIAL = {"earliest": OFFSET_BEGINNING, "latest": OFFSET_END}
 
 
 def as_record(message: Message) -> Json:
@@ -146,15 +153,21 @@ class ConfluentAgent:
         }
         if protocol == "classic":
             config["session.timeout.ms"] = session_timeout_ms
-            config["heartbeat.interval.ms"] = session_timeout_ms // 5
+            config["heartbeat.interval.ms"] = HEARTBEAT_MS
         if instance is not None:
             config["group.instance.id"] = instance
         self.consumers[handle] = Consumer(config)
 
     def consumer_assign(self, handle: str, topic: str, positions: dict[str, Any]) -> None:
-        self.consumers[handle].assign(
-            [TopicPartition(topic, int(p), SPECIAL.get(at, at)) for p, at in positions.items()]
-        )
+        consumer = self.consumers[handle]
+        partitions = []
+        for name, at in positions.items():
+            partition = TopicPartition(topic, int(name))
+            if at == "latest":  # OFFSET_END would be resolved some time later
+                at = consumer.get_watermark_offsets(partition, TIMEOUT_S)[1]
+            partition.offset = OFFSET_BEGINNING if at == "earliest" else at
+            partitions.append(partition)
+        consumer.assign(partitions)
 
     def consumer_seek(self, handle: str, topic: str, partition: int, offset: int) -> None:
         self.consumers[handle].seek(TopicPartition(topic, partition, offset))
@@ -176,11 +189,7 @@ class ConfluentAgent:
         )
 
     def member_state(self, handle: str) -> Json:
-        assigned = self.members[handle].run(self.consumers[handle].assignment)
-        return {
-            "assignment": [[p.topic, p.partition] for p in assigned],
-            "records": self.members[handle].take(),
-        }
+        return self.members[handle].state(self.consumers[handle].assignment)
 
     def member_commit(self, handle: str) -> None:
         self.members[handle].run(lambda: self.consumers[handle].commit(asynchronous=False))

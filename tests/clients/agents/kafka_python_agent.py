@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -9,7 +10,16 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import BrokerResponseError, KafkaError, for_code
 from kafka.structs import OffsetAndMetadata
-from tests.clients.agents.loop import POLL_MS, Json, Member, Refused, decode, record, serve
+from tests.clients.agents.loop import (
+    HEARTBEAT_MS,
+    POLL_MS,
+    Json,
+    Member,
+    Refused,
+    decode,
+    record,
+    serve,
+)
 
 TIMEOUT_S = 30
 
@@ -108,7 +118,7 @@ class KafkaPythonAgent:
             group_id=group,
             group_instance_id=instance,
             session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=session_timeout_ms // 5,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             auto_offset_reset=reset,
             isolation_level=isolation,
             enable_auto_commit=False,
@@ -143,11 +153,7 @@ class KafkaPythonAgent:
         self.members[handle] = Member(lambda: as_records(consumer.poll(POLL_MS)))
 
     def member_state(self, handle: str) -> Json:
-        assigned = self.members[handle].run(self.consumers[handle].assignment)
-        return {
-            "assignment": [[p.topic, p.partition] for p in assigned],
-            "records": self.members[handle].take(),
-        }
+        return self.members[handle].state(self.consumers[handle].assignment)
 
     def member_commit(self, handle: str) -> None:
         self.members[handle].run(self.consumers[handle].commit)
@@ -202,7 +208,9 @@ class KafkaPythonAgent:
 
     def set_topic_config(self, bootstrap: str, topic: str, name: str, value: str) -> None:
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})
-        self.admin(bootstrap).alter_configs([resource])
+        result = self.admin(bootstrap).alter_configs([resource])["topic"][topic]
+        if refused := re.match(r"\[Error (\d+)\]", result):
+            raise Refused(int(refused[1]), result)
 
     def groups(self, bootstrap: str) -> list[str]:
         return [group["group_id"] for group in self.admin(bootstrap).list_groups()]

@@ -12,11 +12,12 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 POLL_MS = 100
+HEARTBEAT_MS = 500  # how soon a member learns of a rebalance
 
 Json = dict[str, Any]
 
@@ -76,10 +77,13 @@ class Member:
         self._jobs.put((job, future))
         return future.result()
 
-    def take(self) -> list[Json]:
-        """The records since the last call."""
+    def state(self, assigned: Callable[[], Iterable[Any]]) -> Json:
+        """The answer of `member_state`; `assigned` gives objects with a topic and a partition."""
+        return cast(Json, self.run(lambda: self._take(assigned())))
+
+    def _take(self, assigned: Iterable[Any]) -> Json:
         taken, self._records = self._records, []
-        return taken
+        return {"assignment": [[at.topic, at.partition] for at in assigned], "records": taken}
 
     def stop(self) -> None:
         self._stop.set()

@@ -12,7 +12,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-const pollTimeout = 100 * time.Millisecond
+const (
+	pollTimeout       = 100 * time.Millisecond
+	heartbeatInterval = 500 * time.Millisecond
+)
 
 // consumer is opened with its options; its client begins with assign or subscribe.
 type consumer struct {
@@ -87,7 +90,7 @@ func (c *consumer) groupOptions(in consumerArgs) []kgo.Opt {
 		kgo.ConsumerGroup(in.Group),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(session),
-		kgo.HeartbeatInterval(session / 5),
+		kgo.HeartbeatInterval(heartbeatInterval),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, given map[string][]int32) {
 			c.mark(given, true)
 		}),

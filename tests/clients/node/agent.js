@@ -14,6 +14,7 @@ const COMPRESSION = {
   lz4: CompressionTypes.LZ4,
   zstd: CompressionTypes.ZSTD
 }
+const HEARTBEAT_MS = 500
 const BEYOND_EVERY_RECORD = '-1'
 
 const handles = new Map()
@@ -28,13 +29,13 @@ function client (bootstrap) {
     brokers: [bootstrap],
     logLevel: logLevel.ERROR,
     logCreator: () => ({ namespace, log }) => console.error(namespace, log.message, log.error || ''),
-    retry: { initialRetryTime: 100, retries: 10 }
+    retry: { initialRetryTime: 100, retries: 10, maxRetryTime: 2000 }
   })
 }
 
 async function admin (bootstrap) {
   if (!admins.has(bootstrap)) {
-    const connected = client(bootstrap).admin()
+    const connected = client(bootstrap).admin({ retry: { initialRetryTime: 100, retries: 4 } })
     await connected.connect()
     admins.set(bootstrap, connected)
   }
@@ -108,7 +109,7 @@ class ConsumerHandle {
     this.consumer = kafka.consumer({
       groupId: options.group,
       sessionTimeout: options.session_timeout_ms || 10000,
-      heartbeatInterval: Math.floor((options.session_timeout_ms || 10000) / 5),
+      heartbeatInterval: HEARTBEAT_MS,
       rebalanceTimeout: 20000,
       maxWaitTimeInMs: 200,
       readUncommitted: options.isolation !== 'read_committed'
@@ -128,10 +129,10 @@ class ConsumerHandle {
     await this.consumer.subscribe({ topics, fromBeginning: this.fromBeginning })
     await this.consumer.run({
       autoCommit: false,
-      eachBatch: async ({ batch, resolveOffset, heartbeat }) => {
-        const first = this.startOf(batch.partition)
+      eachBatch: async ({ batch, resolveOffset, heartbeat, isStale }) => {
+        if (this.wanted && !this.wanted.has(batch.partition)) return
         for (const message of batch.messages) {
-          if (Number(message.offset) < first) continue
+          if (isStale()) break // a seek came after the fetch
           this.records.push(toRecord(batch.partition, message))
           this.positions.set(`${batch.topic}:${batch.partition}`, Number(message.offset) + 1)
           resolveOffset(message.offset)
@@ -140,11 +141,6 @@ class ConsumerHandle {
         this.arrived()
       }
     })
-  }
-
-  // Seeks take effect with the next fetch, so what was fetched before one is left out.
-  startOf (partition) {
-    return this.wanted ? this.wanted.get(partition) ?? Infinity : 0
   }
 
   async assign (topic, positions) {
@@ -161,11 +157,11 @@ class ConsumerHandle {
     for (const [partition, offset] of this.wanted) {
       this.consumer.seek({ topic, partition, offset: String(offset) })
     }
+    this.records = []
   }
 
   seek (topic, partition, offset) {
     this.records = this.records.filter((record) => record.partition !== partition)
-    this.wanted.set(partition, offset)
     this.consumer.seek({ topic, partition, offset: String(offset) })
   }
 
@@ -309,8 +305,10 @@ const commands = {
   },
 
   async delete_records ({ bootstrap, topic, partition, before }) {
+    const asked = await admin(bootstrap)
+    await asked.fetchTopicOffsets(topic) // else it does not know the leader
     const partitions = [{ partition, offset: String(before) }]
-    await (await admin(bootstrap)).deleteTopicRecords({ topic, partitions })
+    await asked.deleteTopicRecords({ topic, partitions })
   },
 
   async topic_configs ({ bootstrap, topic }) {
@@ -354,7 +352,7 @@ const commands = {
 
 // The Kafka error code inside whatever kafkajs wrapped around it.
 function errorCode (failure) {
-  for (let at = failure; at; at = at.cause || at.originalError || at.errors?.[0] || at.groups?.[0]?.error) {
+  for (let at = failure; at; at = at.cause || at.originalError || at.errors?.[0] || at.partitions?.[0].error) {
     if (at instanceof KafkaJSProtocolError || typeof at.code === 'number') return at.code
     if (at.groups?.[0]?.errorCode) return at.groups[0].errorCode
   }

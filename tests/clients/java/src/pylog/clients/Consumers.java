@@ -21,6 +21,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 /** Consumers by handle: told what to read, or subscribed as members of a group. */
 final class Consumers {
     private static final Duration POLL = Duration.ofMillis(100);
+    private static final int HEARTBEAT_MS = 500;
     private final Map<String, KafkaConsumer<byte[], byte[]>> consumers = new HashMap<>();
     private final Map<String, Polled> members = new HashMap<>();
 
@@ -152,7 +153,7 @@ final class Consumers {
     private static void putClassicTimes(Map<String, Object> config, int sessionTimeoutMs) {
         if (config.get(ConsumerConfig.GROUP_PROTOCOL_CONFIG).equals("classic")) {
             config.put(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG, sessionTimeoutMs);
-            config.put(ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, sessionTimeoutMs / 5);
+            config.put(ConsumerConfig.HEARTBEAT_INTERVAL_MS_CONFIG, HEARTBEAT_MS);
         }
     }
 
