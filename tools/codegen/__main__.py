@@ -6,7 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from tools.codegen import emit_c, emit_cursors, emit_docs, emit_python, emit_writers
+from tools.codegen import (
+    emit_c,
+    emit_configuration,
+    emit_cursors,
+    emit_docs,
+    emit_python,
+    emit_writers,
+)
 from tools.codegen.sources import ROOT, Sources
 
 GENERATED_FOLDERS = ("src/native/gen", "src/pylog/protocol/messages", "src/pylog/protocol/records")
@@ -15,7 +22,14 @@ GENERATED_FOLDERS = ("src/native/gen", "src/pylog/protocol/messages", "src/pylog
 def generate() -> dict[Path, str]:
     """Every generated file with its text."""
     sources = Sources()
-    emitters = (emit_python, emit_c, emit_cursors, emit_writers, emit_docs)
+    emitters = (
+        emit_python,
+        emit_c,
+        emit_cursors,
+        emit_writers,
+        emit_docs,
+        emit_configuration,
+    )
     files = [emitter.files(sources) for emitter in emitters]
     return {ROOT / name: text for part in files for name, text in part.items()}
 
