@@ -58,9 +58,10 @@ void pl_stage_end(struct pl_log *log) {
 }
 
 enum pl_err pl_log_roll(struct pl_log *log) {
-    uint8_t *snapshot;
-    size_t n;
-    enum pl_err err = pl_producers_encode(&log->producers, &snapshot, &n);
+    uint8_t *snapshot = NULL;
+    size_t n = 0;
+    bool first = log->segment_count == 0; /* nothing was, so there is nothing to tell */
+    enum pl_err err = first ? PL_OK : pl_producers_encode(&log->producers, &snapshot, &n);
     if (err != PL_OK) {
         return err;
     }

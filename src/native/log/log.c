@@ -252,10 +252,9 @@ static enum pl_err name_doomed(const struct pl_log *log, char *path) {
     const char *slash = strrchr(log->store->folder, '/');
     const char *name = slash == NULL ? log->store->folder : slash + 1;
     int room = MAX_NAME_BYTES - UNIQUE_BYTES - (int)sizeof ".-delete";
-    int length =
-        snprintf(path, PL_PATH_BYTES, "%s/%.*s.%016" PRIx64 "%016" PRIx64 "-delete", parent, room,
-                 name, (uint64_t)log->clock->wall_ms(log->clock->context),
-                 log->clock->monotonic_ns(log->clock->context) ^ (uint64_t)(uintptr_t)log);
+    int length = snprintf(path, PL_PATH_BYTES, "%s/%.*s.%016" PRIx64 "%016" PRIx64 "-delete",
+                          parent, room, name, (uint64_t)log->clock->wall_ms(log->clock->context),
+                          log->clock->monotonic_ns(log->clock->context) ^ (uint64_t)(uintptr_t)log);
     return length < PL_PATH_BYTES ? PL_OK : PL_ERR_LIMIT;
 }
 
@@ -325,8 +324,7 @@ enum pl_err pl_log_epoch_begin(struct pl_log *log, int32_t epoch) {
 
 bool pl_log_in_transaction(const struct pl_log *log, int64_t producer_id, int16_t producer_epoch) {
     const struct pl_producer *producer = pl_producers_find(&log->producers, producer_id);
-    return producer != NULL && producer->txn_first_offset >= 0 &&
-           producer->epoch == producer_epoch;
+    return producer != NULL && producer->txn_first_offset >= 0 && producer->epoch == producer_epoch;
 }
 
 enum pl_err pl_log_producers(const struct pl_log *log, struct pl_producer_view *views,
