@@ -136,6 +136,7 @@ static void rig_open(struct rig *rig, const struct rig_options *options) {
 }
 
 static void rig_close(struct rig *rig) {
+    pl_client_close(&rig->client);
     pl_broker_stop(rig->broker);
     pl_worker_pool_destroy(rig->workers);
     pl_mailbox_deliver(&rig->mailbox);
