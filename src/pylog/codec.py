@@ -178,9 +178,11 @@ def compress(
     return _codec.compress(data, compression, level)
 
 
-def decompress(data: bytes | bytearray | memoryview, compression: int) -> bytes:
-    """At most 1 GiB comes out; more, and malformed data, raises ``CodecError``."""
-    return _codec.decompress(data, compression)
+def decompress(
+    data: bytes | bytearray | memoryview, compression: int, max_bytes: int | None = None
+) -> bytes:
+    """At most ``max_bytes`` (1 GiB) come out; more, and malformed data, raises ``CodecError``."""
+    return _codec.decompress(data, compression, max_bytes)
 
 
 def _installed(part: str) -> str:

@@ -46,6 +46,7 @@ class Source(enum.IntEnum):
     CLUSTER = 3
     STATIC = 4
     DEFAULT = 5
+    CLIENT_METRICS = 7
     GROUP = 8
 
 
@@ -55,6 +56,7 @@ class Scope(enum.Enum):
     BROKER = "broker"
     TOPIC = "topic"
     GROUP = "group"
+    CLIENT_METRICS = "client-metrics"
 
 
 class Dynamic(enum.Enum):

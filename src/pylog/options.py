@@ -368,6 +368,13 @@ BROKER: Final = Table(
         _int("group.min.session.timeout.ms", "6000", "Shortest session timeout of a member."),
         _int("group.max.session.timeout.ms", "1800000", "Longest session timeout of a member."),
         _int("group.max.size", _INT_MAX, "Most members of a group.", at_least(1)),
+        # ---- metrics of clients ----
+        _int(
+            "telemetry.max.bytes",
+            "1048576",
+            "Largest payload of metrics that a client may push (KIP-714).",
+            at_least(1),
+        ),
         # ---- transactions ----
         _int(
             "transaction.max.timeout.ms",
@@ -566,6 +573,22 @@ TOPIC: Final = Table(
             "unclean.leader.election.enable",
             "A replica that lags may lead when no other is left, at the price of records.",
             "unclean.leader.election.enable",
+        ),
+    )
+)
+
+CLIENT_METRICS: Final = Table(
+    Option(name, kind, default, doc, None, Scope.CLIENT_METRICS, Dynamic.CLUSTER)
+    for name, kind, default, doc in (
+        ("metrics", Kind.LIST, "", "Prefixes of the metrics that clients push; `*`: all."),
+        ("interval.ms", Kind.INT, "300000", "Time between two pushes, from 100 to 3600000."),
+        (
+            "match",
+            Kind.LIST,
+            "",
+            "Whom it is asked of: client_id, client_instance_id, client_software_name, "
+            "client_software_version, client_source_address or client_source_port, each as "
+            "NAME=REGEX; all of them have to match.",
         ),
     )
 )

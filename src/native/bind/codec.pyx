@@ -85,8 +85,8 @@ cdef class Codec:
     """The warm contexts of one thread's call; see borrowed()."""
     cdef pl_codec *codec
 
-    def __cinit__(self):
-        cdef pl_err err = pl_codec_create(PL_MAX_BATCH_BYTES, &self.codec)
+    def __cinit__(self, size_t max_bytes=PL_MAX_BATCH_BYTES):
+        cdef pl_err err = pl_codec_create(max_bytes, &self.codec)
         if err != PL_OK:
             raise error(err, "codec")
 
@@ -139,24 +139,31 @@ def compress(data, int compression, level=None):
     return result
 
 
-cdef bytes decompress_at(const uint8_t *at, size_t n, pl_compression kind):
+cdef bytes decompress_with(Codec codec, const uint8_t *at, size_t n, pl_compression kind):
     cdef const uint8_t *out
     cdef size_t out_n
     cdef pl_err err
-    cdef Codec codec = borrow()
     with nogil:
         err = pl_decompress(codec.codec, kind, at, n, &out, &out_n)
     if err != PL_OK:
         raise error(err, "compressed data")
-    result = PyBytes_FromStringAndSize(<const char *> out, out_n)
+    return PyBytes_FromStringAndSize(<const char *> out, out_n)
+
+
+cdef bytes decompress_at(const uint8_t *at, size_t n, pl_compression kind):
+    cdef Codec codec = borrow()
+    result = decompress_with(codec, at, n, kind)
     give_back(codec)
     return result
 
 
-def decompress(data, int compression):
+def decompress(data, int compression, max_bytes=None):
     cdef pl_compression kind = compression_of(compression)
     cdef bytes whole = as_bytes(data)
-    return decompress_at(<const uint8_t *> PyBytes_AsString(whole), PyBytes_Size(whole), kind)
+    cdef const uint8_t *at = <const uint8_t *> PyBytes_AsString(whole)
+    if max_bytes is None:
+        return decompress_at(at, PyBytes_Size(whole), kind)
+    return decompress_with(Codec(max_bytes), at, PyBytes_Size(whole), kind)
 
 
 # ---- records ----

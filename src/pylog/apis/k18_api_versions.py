@@ -38,6 +38,7 @@ async def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVer
         names = (request.client_software_name, request.client_software_version)
         if not all(_SOFTWARE.fullmatch(name) for name in names):
             raise ApiError(ErrorCode.INVALID_REQUEST)
+        context.session.software_name, context.session.software_version = names
     if request.cluster_id is not None and request.node_id >= 0:
         _check_destination(request, context.broker)
     return describe_versions(context.broker, ErrorCode.NONE, context.version)

@@ -7,7 +7,7 @@ Behaviour
 Version notes
     1  the lowest served: source and synonyms (KIP-226); 3 type and documentation (KIP-569)
 Not done
-    Resources other than topics and brokers (INVALID_REQUEST).
+    Loggers of brokers, and groups (INVALID_REQUEST).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pylog.apis.context import RequestContext
-from pylog.cluster.configs import ALL_BROKERS, ResourceType
+from pylog.cluster.configs import ALL_BROKERS, ResourceType, check_subscription_name
 from pylog.cluster.topics import check_name
 from pylog.config import Dynamic, Option, Origin, Source
-from pylog.options import BROKER, TOPIC
+from pylog.options import BROKER, CLIENT_METRICS, TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.describe_configs import (
     DescribeConfigsRequest,
@@ -71,6 +71,8 @@ def _describe(
     name = resource.resource_name
     if resource.resource_type == ResourceType.TOPIC:
         return _describe_topic(name, context)
+    if resource.resource_type == ResourceType.CLIENT_METRICS:
+        return _describe_subscription(name, context)
     if resource.resource_type != ResourceType.BROKER:
         raise ApiError(
             ErrorCode.INVALID_REQUEST,
@@ -99,6 +101,18 @@ def _describe_topic(name: str, context: RequestContext) -> list[DescribeConfigsR
         origins = config.resource_origins(option, overrides, Source.TOPIC)
         entries.append(_entry(option, config.resource_text(option, origins), origins))
     return entries
+
+
+def _describe_subscription(
+    name: str, context: RequestContext
+) -> list[DescribeConfigsResourceResult]:
+    """What is set of a subscription to client metrics, and no defaults."""
+    check_subscription_name(name)
+    texts = context.broker.metadata.image.config("client-metrics", name)
+    return [
+        _entry(CLIENT_METRICS[key], text, [Origin(key, text, Source.CLIENT_METRICS)])
+        for key, text in texts.items()
+    ]
 
 
 def _describe_all_brokers(texts: Mapping[str, str]) -> list[DescribeConfigsResourceResult]:

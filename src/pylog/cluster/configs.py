@@ -10,8 +10,9 @@ from pylog.cluster.image import Image, config_key, encode, topic_key
 from pylog.cluster.metadata import Metadata, Proposal
 from pylog.cluster.store import Condition, Write
 from pylog.config import BrokerConfig, ConfigError, Dynamic, Kind, Option, Table, split_list
-from pylog.options import BROKER, TOPIC
+from pylog.options import BROKER, CLIENT_METRICS, TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.telemetry.subscriptions import subscription_of
 
 Texts = Mapping[str, str]
 ALL_BROKERS: Final = ""
@@ -22,6 +23,7 @@ class ResourceType(enum.IntEnum):
 
     TOPIC = 2
     BROKER = 4
+    CLIENT_METRICS = 16
 
 
 class Operation(enum.IntEnum):
@@ -102,10 +104,10 @@ class Configs:
                 ErrorCode.INVALID_CONFIG,
                 f"{change.name} is no list: nothing can be appended to it or subtracted from it.",
             )
-        if table is TOPIC:
-            now = self._config.resource_value(option, texts)
-        else:
+        if table is BROKER:
             now = self._config.value(option.name)
+        else:
+            now = self._config.resource_value(option, texts)
         items = list(now) if isinstance(now, list) else []
         given = split_list(value)
         if change.operation == Operation.APPEND:
@@ -139,6 +141,9 @@ class Configs:
     def _check(self, table: Table, before: Texts, after: Texts) -> None:
         if table is TOPIC:
             check_topic_configs(self._config, after)
+            return
+        if table is CLIENT_METRICS:
+            subscription_of(after)
             return
         for key in after.keys() | before.keys():
             if after.get(key) != before.get(key) and _option(table, key).dynamic is Dynamic.NO:
@@ -181,6 +186,8 @@ def _resource(kind: int) -> tuple[Table, str]:
         return TOPIC, "topic"
     if kind == ResourceType.BROKER:
         return BROKER, "broker"
+    if kind == ResourceType.CLIENT_METRICS:
+        return CLIENT_METRICS, "client-metrics"
     raise ApiError(ErrorCode.INVALID_REQUEST, f"Resources of type {kind} have no settings here.")
 
 
@@ -191,8 +198,17 @@ def _check_exists(image: Image, kind: int, name: str) -> Sequence[Condition]:
             raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic '{name}' does not exist.")
         key = topic_key(name)
         return [Condition(key, image.version(key))]
-    check_broker_name(image, name)
+    if kind == ResourceType.CLIENT_METRICS:
+        check_subscription_name(name)
+    else:
+        check_broker_name(image, name)
     return []
+
+
+def check_subscription_name(name: str) -> None:
+    """INVALID_REQUEST for a subscription to client metrics without a name."""
+    if not name:
+        raise ApiError(ErrorCode.INVALID_REQUEST, "Subscription name can't be empty.")
 
 
 def check_broker_name(image: Image, name: str) -> None:

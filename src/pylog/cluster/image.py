@@ -8,7 +8,8 @@ brokers/ID                     ``{"listeners": {name: [host, port]}, "rack": tex
 topics/NAME                    ``{"id": hex, "assignment": [[replica, ...], ...]}``
 partitions/TOPIC_ID/INDEX      ``{"leader", "epoch", "isr", "version"}``, once it differs from the
                                first: leader = first replica, epoch 0, isr = all replicas
-configs/TYPE/NAME              ``{setting: text}``; TYPE is topic, broker, group
+configs/TYPE/NAME              ``{setting: text}``; TYPE is topic, broker, group,
+                               client-metrics
 features/NAME                  level
 quotas/ENTITY                  ``{quota: number}``; see :func:`quota_key`
 =============================  ==================================================================
@@ -85,6 +86,10 @@ class Image:
     def config(self, kind: str, name: str) -> Mapping[str, str]:
         """The settings of a topic, broker ("" for all brokers) or group; empty when none."""
         return self.configs.get((kind, name), {})
+
+    def configs_of(self, kind: str) -> Mapping[str, Mapping[str, str]]:
+        """The settings of all topics, brokers, … that have some, by name."""
+        return {name: texts for (of, name), texts in self.configs.items() if of == kind}
 
     def topic_by_id(self, topic_id: bytes) -> TopicImage | None:
         """The topic with an id, or None."""

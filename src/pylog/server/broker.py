@@ -38,6 +38,7 @@ from pylog.server.listeners import (
     format_host_port,
     listeners_of,
 )
+from pylog.telemetry.clients import ClientMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Broker:
         self.endpoints: list[Endpoint] = listeners_of(config)
         self._advertised = advertised_of(config)
         self.handlers = Handlers()
+        self.client_metrics = ClientMetrics(config.integer("telemetry.max.bytes"))
         self._background: list[asyncio.Task[None]] = []
 
     # ---- start ----
@@ -122,6 +124,7 @@ class Broker:
         self._dispatcher = Dispatcher(self, self.handlers)
         self.engine.start(
             self._dispatcher.on_request,
+            on_closed=self._dispatcher.on_closed,
             on_offline=self.partitions.take_offline,
             on_verify=self.coordinators.verifier.on_verify,
         )
@@ -158,6 +161,9 @@ class Broker:
             self.config.set_dynamic(
                 after.config("broker", str(self.node_id)), after.config("broker", ALL_BROKERS)
             )
+            metrics = after.configs_of("client-metrics")
+            if before.configs_of("client-metrics") != metrics:
+                self.client_metrics.configure(metrics)
         if before.quotas is not after.quotas:
             self.engine.set_quotas(engine_rules(after.quotas))
 

@@ -13,6 +13,7 @@ from pylog.protocol.api_keys import API_KEYS, API_VERSIONS, encode_response, res
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.message import Message
 from pylog.protocol.wire import WireError, decode
+from pylog.security.session import Session, Sessions
 from pylog.server.busy_time import BusyTime
 from pylog.server.handlers import Handler, Handlers
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ANONYMOUS: Final = "User:ANONYMOUS"
 NO_ANSWER: Final = b""
 
 
@@ -36,12 +36,18 @@ class Dispatcher:
         self._broker = broker
         self._handlers = handlers
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sessions = Sessions()
 
     def on_request(self, request: Request) -> None:
         """The engine's callback."""
-        task = asyncio.get_running_loop().create_task(self._serve(request))
+        session = self._sessions.of(request.connection)
+        task = asyncio.get_running_loop().create_task(self._serve(request, session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def on_closed(self, connection: int) -> None:
+        """The engine's callback: no request of this connection comes any more."""
+        self._sessions.end(connection)
 
     async def finish(self) -> None:
         """Cancel what is still being served; its connections are gone by now."""
@@ -49,10 +55,10 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _serve(self, request: Request) -> None:
+    async def _serve(self, request: Request, session: Session) -> None:
         engine = self._broker.engine
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(request, session)
         except (Unanswerable, WireError) as error:
             _log.warning("connection closed: %s", error, extra=_fields(request))
             engine.close_connection(request.connection)
@@ -62,13 +68,13 @@ class Dispatcher:
         else:
             engine.reply(request.connection, answer)
 
-    async def _answer(self, request: Request) -> bytes:
+    async def _answer(self, request: Request, session: Session) -> bytes:
         key, version = request.api_key, request.api_version
         handler = self._handlers.find(key, version)
         if handler is None:
             return self._unsupported(request)
         message = decode(handler.request_class, request.body, version)
-        context = self._context(request)
+        context = self._context(request, session)
         work = BusyTime(_respond(handler, message, context))
         response = await work
         if response is None:
@@ -88,7 +94,7 @@ class Dispatcher:
                 response.throttle_time_ms = throttle_ms
             engine.mute(context.connection, throttle_ms)
 
-    def _context(self, request: Request) -> RequestContext:
+    def _context(self, request: Request, session: Session) -> RequestContext:
         return RequestContext(
             broker=self._broker,
             api_key=request.api_key,
@@ -96,9 +102,9 @@ class Dispatcher:
             client_id=request.client_id,
             client_host=request.peer,
             local_host=request.local,
-            principal=ANONYMOUS,
             listener=self._broker.endpoints[request.listener].name,
             connection=request.connection,
+            session=session,
         )
 
     def _unsupported(self, request: Request) -> bytes:
