@@ -117,6 +117,8 @@ static enum pl_err open_folder(struct pl_log *log, const struct pl_log_open *ope
     if (err == PL_ERR_EXISTS) {
         err = pl_log_load_folder(log);
     }
+    /* An earlier life without a batch has not flushed the folder's name: see pl_log_close. */
+    log->parent_changed = log->parent_changed || log->segment_count == 0;
     if (err == PL_OK) {
         err = pl_log_recover(log, open, report);
     }
