@@ -364,6 +364,8 @@ class Engine:
         if done.error:
             raise EngineError(done.error, "open partitions")
         opened = ffi.from_buffer("struct pl_partition_opened[]", done.data)
+        for spec, item in zip(specs, opened, strict=True):
+            _tell_what_was_cut(spec, item)
         return [
             EngineError(item.error, f"open {spec.topic}-{spec.partition}")
             if item.error
@@ -459,6 +461,19 @@ class Engine:
             return  # the caller was cancelled
         data = bytes(ffi.buffer(event.data, event.length)) if event.length else b""
         future.set_result(_Done(event.error, event.value, event.value2, data))
+
+
+def _tell_what_was_cut(spec: PartitionSpec, opened: Any) -> None:
+    if opened.cut_below_recovery_point:
+        _log.error(
+            "%s-%d: the disk has changed what was flushed; %d bytes are lost, offset %d is next",
+            *(spec.topic, spec.partition, opened.bytes_cut, opened.end_offset),
+        )
+    elif opened.bytes_cut:
+        _log.warning(
+            "%s-%d: %d torn bytes are cut, offset %d is next",
+            *(spec.topic, spec.partition, opened.bytes_cut, opened.end_offset),
+        )
 
 
 def _partition_array(specs: Sequence[PartitionSpec]) -> tuple[Any, list[Any]]:

@@ -228,3 +228,17 @@ async def test_configure_holds_for_later_appends(engine: Engine, spec: Partition
     with pytest.raises(EngineError) as refused:
         await partition.append(batch, coordinator=False)
     assert refused.value.code == 10  # MESSAGE_TOO_LARGE
+
+
+async def test_torn_bytes_are_cut_and_told_to_the_operator(
+    engine: Engine, spec: PartitionSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    partition = await open_one(engine, spec)
+    await partition.append(record_batch(b"a"))
+    await engine.close_partitions([partition], delete=False)
+    (log,) = Path(spec.folder).glob("*.log")
+    with log.open("ab") as file:
+        file.write(b"torn")
+    reopened = await open_one(engine, spec)
+    assert reopened.offsets().log_end == 1
+    assert "orders-0: 4 torn bytes are cut, offset 1 is next" in caplog.text

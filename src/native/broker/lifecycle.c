@@ -15,6 +15,7 @@ struct pl_open_job {
     struct pl_log *log;
     struct pl_log_open open;
     struct pl_log_config config;
+    struct pl_log_recovered recovered;
     enum pl_err err;
 };
 
@@ -61,12 +62,18 @@ static void open_done(struct pl_job *job) {
     struct pl_open_job *open = PL_CONTAINER(job, struct pl_open_job, job);
     struct pl_opening *opening = open->opening;
     struct pl_partition_opened *result = &opening->results[open - opening->jobs];
+    *result = (struct pl_partition_opened){
+        .error = pl_error_code(open->err),
+        .cut_below_recovery_point = open->recovered.cut_below_recovery_point,
+        .bytes_scanned = open->recovered.bytes_scanned,
+        .bytes_cut = open->recovered.bytes_cut,
+    };
     if (open->partition != NULL) {
-        result->handle = open->partition->handle;
         start_serving(open->partition, open->log, open->err);
+        result->handle = open->partition->handle;
+        result->end_offset = open->partition->offsets.log_end;
         pl_partition_release(open->partition);
     }
-    result->error = pl_error_code(open->err);
     if (--opening->remaining == 0) {
         finish_opening(opening);
     }
@@ -111,7 +118,8 @@ static void start_open(struct pl_broker *broker, struct pl_open_job *job,
                                      .folder = job->partition->folder,
                                      .clean_shutdown = open->clean_shutdown,
                                      .recovery_point = open->recovery_point,
-                                     .log_start_offset = open->log_start_offset};
+                                     .log_start_offset = open->log_start_offset,
+                                     .recovered = &job->recovered};
     pl_broker_submit(broker, &job->job, PL_JOB_SLOW);
 }
 

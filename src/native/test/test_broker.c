@@ -83,6 +83,25 @@ static void a_log_that_cannot_be_opened_answers_storage_errors(void) {
     rig_close(&rig);
 }
 
+static void bytes_behind_the_last_whole_batch_are_cut_and_told(void) {
+    rig_open(&rig, NULL);
+    uint64_t handle = rig_add_partition(&rig, "topic", 0);
+    append_batches("topic", 0, 2);
+    CHECK_EQ(rig_remove(&rig, handle, false), 0);
+    char command[160];
+    snprintf(command, sizeof command, "printf torn >> %s/topic-0/00000000000000000000.log",
+             rig.folder);
+    CHECK_OK(system(command));
+    struct pl_log_config config = rig_config();
+    struct pl_partition_opened opened = rig_try_add(&rig, "topic", 0, &config);
+    CHECK_EQ(opened.error, 0);
+    CHECK_EQ(opened.bytes_cut, 4);
+    CHECK_EQ(opened.end_offset, 4);
+    CHECK(opened.bytes_scanned > 0);
+    CHECK(!opened.cut_below_recovery_point);
+    rig_close(&rig);
+}
+
 static void many_partitions_open_and_close_in_one_call(void) {
     enum { PARTITIONS = 300 };
     rig_open(&rig, NULL);
@@ -336,6 +355,7 @@ int main(void) {
     RUN(a_deleted_partition_begins_anew);
     RUN(a_place_is_taken_once);
     RUN(a_log_that_cannot_be_opened_answers_storage_errors);
+    RUN(bytes_behind_the_last_whole_batch_are_cut_and_told);
     RUN(many_partitions_open_and_close_in_one_call);
     RUN(calls_without_partitions_are_done_at_once);
     RUN(what_the_control_plane_appends_is_told_with_its_offsets);

@@ -142,6 +142,10 @@ struct pl_partition_open {
 struct pl_partition_opened { /* DONE.data is an array of these */
     uint64_t handle;
     int16_t error;
+    bool cut_below_recovery_point; /* what was cut had been flushed: the disk has changed it */
+    int64_t bytes_scanned;         /* 0 after a clean shutdown */
+    int64_t bytes_cut;             /* torn or corrupt, from the end of the log that is left */
+    int64_t end_offset;            /* of the log */
 };
 /* Opens the logs on the workers, then serves them. */
 void pl_engine_open_partitions(struct pl_engine *engine, uint64_t token,
