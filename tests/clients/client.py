@@ -266,7 +266,7 @@ class Client:
         return self.agent.call(op, bootstrap=self.bootstrap, **arguments)
 
     def create_topic(self, topic: str, partitions: int = 1) -> str:
-        """Returns the name when each partition answers: Kafka may need some time, pylog must not."""
+        """Returns the name once each partition answers: Kafka may need time, pylog must not."""
         self.admin("create_topic", topic=topic, partitions=partitions)
         for partition in range(partitions):
             probe = partial(self.offset, topic, "latest", partition)

@@ -230,13 +230,17 @@ async def test_configure_holds_for_later_appends(engine: Engine, spec: Partition
     assert refused.value.code == 10  # MESSAGE_TOO_LARGE
 
 
+def segments(folder: str) -> list[Path]:
+    return sorted(Path(folder).glob("*.log"))
+
+
 async def test_torn_bytes_are_cut_and_told_to_the_operator(
     engine: Engine, spec: PartitionSpec, caplog: pytest.LogCaptureFixture
 ) -> None:
     partition = await open_one(engine, spec)
     await partition.append(record_batch(b"a"))
     await engine.close_partitions([partition], delete=False)
-    (log,) = Path(spec.folder).glob("*.log")
+    (log,) = segments(spec.folder)
     with log.open("ab") as file:
         file.write(b"torn")
     reopened = await open_one(engine, spec)

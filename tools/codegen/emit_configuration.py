@@ -27,7 +27,8 @@ def files(_sources: Sources) -> dict[str, str]:
 
 def _section(title: str, table: Table) -> str:
     rows = "".join(_row(option) for _, option in sorted(table.by_name.items()))
-    return f"\n## {title}\n\n| name | type | default | altered | meaning |\n|---|---|---|---|---|\n{rows}"
+    head = "| name | type | default | altered | meaning |\n|---|---|---|---|---|\n"
+    return f"\n## {title}\n\n{head}{rows}"
 
 
 def _row(option: Option) -> str:
