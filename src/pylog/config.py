@@ -8,7 +8,6 @@ and from the table. That order, and the numbers of sources and types, are those 
 
 from __future__ import annotations
 
-import difflib
 import enum
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -131,6 +130,8 @@ class Table:
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

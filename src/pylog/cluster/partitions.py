@@ -172,7 +172,7 @@ class LocalPartitions:
                         topic.name,
                         index,
                         topic.topic_id,
-                        str(self._folder.log_folder(*key)),
+                        self._folder.log_folder(*key),
                         spread_rolls(settings, jitter_ms, *key),
                         clean,
                         recovery_points.get(key, 0),
@@ -183,7 +183,7 @@ class LocalPartitions:
         await self._open_specs(specs)
 
     async def _open_specs(self, specs: list[PartitionSpec]) -> None:
-        _make_folders(specs)
+        await asyncio.to_thread(_make_folders, self._folder, specs)
         for spec, result in zip(specs, await self._engine.open_partitions(specs), strict=True):
             key = spec.topic, spec.partition
             if isinstance(result, EngineError):
@@ -260,8 +260,14 @@ class LocalPartitions:
             return not self._offline
 
 
-def _make_folders(specs: Iterable[PartitionSpec]) -> None:
+def _make_folders(folder: DataFolder, specs: Iterable[PartitionSpec]) -> None:
+    """Make the folders that are missing; one of another topic is kept, under another name."""
     for spec in specs:
-        folder = Path(spec.folder)
-        if not folder.exists():
-            make_log_folder(folder, spec.topic_id)
+        try:
+            make_log_folder(spec.folder, spec.topic_id)
+        except FileExistsError:
+            path = Path(spec.folder)
+            if read_topic_id(path) not in (None, spec.topic_id):
+                target = folder.set_aside(path)
+                _log.warning("log of another topic set aside", extra={"folder": str(target)})
+                make_log_folder(spec.folder, spec.topic_id)

@@ -70,7 +70,7 @@ class Coordinators:
             raise ApiError(ErrorCode.INVALID_REQUEST, f"no coordinator of type {key_type}")
         return shards
 
-    async def start(self) -> None:
+    def start(self) -> None:
         self.groups.follow(self._broker.metadata.image)
         self.transactions.follow(self._broker.metadata.image)
         self._broker.metadata.listen(self._on_metadata)

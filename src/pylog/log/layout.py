@@ -16,8 +16,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
-import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -59,7 +57,7 @@ def random_id() -> str:
 
 def random_uuid() -> bytes:
     """16 random bytes with the marks of a version 4 UUID (RFC 9562)."""
-    value = bytearray(secrets.token_bytes(16))
+    value = bytearray(os.urandom(16))
     value[6] = value[6] & 0x0F | 0x40
     value[8] = value[8] & 0x3F | 0x80
     return bytes(value)
@@ -121,9 +119,9 @@ class DataFolder:
         """Say that every log is flushed and closed."""
         replace_file(self.path / _CLEAN, '{"version":0,"brokerEpoch":-1}\n')
 
-    def log_folder(self, topic: str, partition: int) -> Path:
+    def log_folder(self, topic: str, partition: int) -> str:
         """The folder of a partition's log."""
-        return self.path / f"{topic}-{partition}"
+        return f"{self.path}/{topic}-{partition}"
 
     def log_folders(self) -> dict[tuple[str, int], Path]:
         """All folders named like a log; those that are set aside or deleted are not."""
@@ -139,21 +137,24 @@ class DataFolder:
         """Finish the deletions that an earlier run has begun."""
         for entry in list(os.scandir(self.path)):
             if _DELETED_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                import shutil
+
                 shutil.rmtree(entry.path)
 
     def set_aside(self, folder: Path) -> Path:
         """Rename a log that belongs to no topic, so that no topic can find it."""
-        target = folder.with_name(f"{folder.name}.{secrets.token_hex(16)}-stray")
+        target = folder.with_name(f"{folder.name}.{os.urandom(16).hex()}-stray")
         folder.rename(target)
         flush_folder(self.path)
         return target
 
 
-def make_log_folder(folder: Path, topic_id: bytes) -> None:
-    """Make the folder of a new log and note whose it is."""
-    folder.mkdir()
+def make_log_folder(folder: str, topic_id: bytes) -> None:
+    """Make the folder of a new log and note whose it is; FileExistsError."""
+    os.mkdir(folder)
     text = f"version: 0\ntopic_id: {uuid_to_text(topic_id)}"
-    (folder / _PARTITION_META).write_text(text, "ascii")
+    with open(f"{folder}/{_PARTITION_META}", "wb", buffering=0) as file:
+        file.write(text.encode("ascii"))
 
 
 def read_topic_id(folder: Path) -> bytes | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from contextlib import AsyncExitStack
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pylog.cluster.configs import ALL_BROKERS, Configs
 from pylog.cluster.features import FEATURES
 from pylog.cluster.image import (
     CLUSTER_KEY,
+    INTERNAL_TOPICS,
     BrokerImage,
     Image,
     broker_key,
@@ -26,7 +29,6 @@ from pylog.cluster.sqlite_store import SqliteStore
 from pylog.cluster.store import Store, Write
 from pylog.cluster.topics import Topics
 from pylog.config import BrokerConfig
-from pylog.coordinator.service import Coordinators
 from pylog.engine import Engine, EngineOptions
 from pylog.log.layout import METADATA_STORE, DataFolder
 from pylog.server.dispatch import Dispatcher
@@ -39,6 +41,9 @@ from pylog.server.listeners import (
     listeners_of,
 )
 from pylog.telemetry.clients import ClientMetrics
+
+if TYPE_CHECKING:
+    from pylog.coordinator.service import Coordinators
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +61,7 @@ class Broker:
     ``config`` settings · ``engine`` native engine · ``metadata`` the cluster's image ·
     ``partitions`` open logs by topic and index · ``topics`` creation and deletion · ``configs``
     alteration of settings · ``quotas`` alteration of quotas, ``mutations`` one of them at work ·
-    ``groups``, ``producer_ids``, ``transactions`` the coordinators ·
-    ``endpoints`` bound listeners by number
+    ``coordinators`` groups, transactions, producer ids · ``endpoints`` bound listeners by number
     """
 
     def __init__(self, config: BrokerConfig) -> None:
@@ -77,20 +81,22 @@ class Broker:
 
         FolderTaken, WrongFolder, CannotListen, OSError.
         """
-        self.folder = DataFolder(Path(self.config.items("log.dirs")[0]))
-        try:
+        async with AsyncExitStack() as undo:
+            self.folder = DataFolder(Path(self.config.items("log.dirs")[0]))
+            undo.callback(self.folder.close)
             self._identity = self.folder.identify(self.node_id)
             self.engine = Engine(_engine_options(self.config))
-        except BaseException:
-            self.folder.close()
-            raise
-        try:
+            undo.callback(self.engine.close)
             self.endpoints = [self._listen(*item) for item in enumerate(self.endpoints)]
-            await self._start_services(self.folder.take_clean_mark())
-        except BaseException:
-            self.engine.close()
-            self.folder.close()
-            raise
+            clean = self.folder.take_clean_mark()
+            self.folder.remove_deleted()
+            self.store: Store = SqliteStore(self.folder.path / METADATA_STORE)
+            undo.push_async_callback(self.store.close)
+            self.metadata = Metadata(self.store)
+            await self.metadata.start()
+            undo.push_async_callback(self.metadata.stop)
+            await self._start_services(clean)
+            undo.pop_all()
 
     def _listen(self, number: int, endpoint: Endpoint) -> Endpoint:
         try:
@@ -101,10 +107,6 @@ class Broker:
         return endpoint._replace(port=port)
 
     async def _start_services(self, clean: bool) -> None:
-        self.folder.remove_deleted()
-        self.store: Store = SqliteStore(self.folder.path / METADATA_STORE)
-        self.metadata = Metadata(self.store)
-        await self.metadata.start()
         await self._register()
         self._follow_settings(Image(), self.metadata.image)
         self.metadata.listen(self._follow_settings)
@@ -116,19 +118,24 @@ class Broker:
         if not clean:
             await self.topics.begin_epochs(self.node_id)
         await self.partitions.start(clean)
-        self.coordinators = Coordinators(self)
-        self.groups = self.coordinators.groups
-        self.producer_ids = self.coordinators.producer_ids
-        self.transactions = self.coordinators.transactions
-        await self.coordinators.start()
+        if INTERNAL_TOPICS & self.metadata.image.topics.keys():
+            _ = self.coordinators  # they load while the first clients connect
         self._dispatcher = Dispatcher(self, self.handlers)
         self.engine.start(
             self._dispatcher.on_request,
             on_closed=self._dispatcher.on_closed,
             on_offline=self.partitions.take_offline,
-            on_verify=self.coordinators.verifier.on_verify,
+            on_verify=lambda request: self.coordinators.verifier.on_verify(request),
         )
         self._background = [asyncio.create_task(self._checkpoint_often(), name="checkpoints")]
+
+    @cached_property
+    def coordinators(self) -> Coordinators:
+        """Of groups and transactions. A broker that never had any does not pay for them."""
+
+        coordinators = Coordinators(self)
+        coordinators.start()
+        return coordinators
 
     async def _register(self) -> None:
         """Enter this broker into the image, and the cluster itself when it is new."""
@@ -205,7 +212,8 @@ class Broker:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self.coordinators.stop()
+        if "coordinators" in vars(self):
+            await self.coordinators.stop()
         await self.engine.stop(DRAIN_MS)
         await self._dispatcher.finish()
         clean = await self.partitions.stop()
