@@ -16,8 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pylog._engine import ffi, lib
 from pylog.engine_values import (
@@ -104,8 +103,7 @@ def _request_of(event: Any) -> Request:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
+class _Done(NamedTuple):
     """The end of a call with a token, copied out of its event."""
 
     error: int
@@ -115,13 +113,13 @@ class _Done:
 
 
 def _mirror(source: Any, target: Any) -> None:
-    """Copy a dataclass into the C struct whose fields have the same names."""
-    for item in fields(source):
-        setattr(target, item.name, getattr(source, item.name))
+    """Copy a tuple into the C struct whose fields have the same names."""
+    for name, value in zip(source._fields, source, strict=True):
+        setattr(target, name, value)
 
 
 def _values_of(kind: Any, struct: Any) -> list[Any]:
-    return [getattr(struct, item.name) for item in fields(kind)]
+    return [getattr(struct, name) for name in kind._fields]
 
 
 class Partition:

@@ -6,8 +6,7 @@ Offsets, times and sizes are integers; -1 stands for "none" as in Kafka's protoc
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 _FOREVER: Final = 2**63 - 1
 
@@ -34,8 +33,7 @@ class Durability(enum.IntEnum):
     OS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
+class EngineOptions(NamedTuple):
     """Settings that hold for the life of an engine; names and defaults as in Kafka."""
 
     node_id: int = 1
@@ -48,8 +46,7 @@ class EngineOptions:
     housekeep_interval_ms: int = 300_000
 
 
-@dataclass(frozen=True, slots=True)
-class LogConfig:
+class LogConfig(NamedTuple):
     """Settings of one partition's log: Kafka's topic settings of the same names.
 
     -1 stands for "no bound" in ``retention_*``; ``compression`` is -1 for ``producer``, else the
@@ -82,23 +79,21 @@ class LogConfig:
     compact_policy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionSpec:
+class PartitionSpec(NamedTuple):
     """A partition to open: where its log is and what the checkpoints say about it."""
 
     topic: str
     partition: int
     topic_id: bytes  # 16
     folder: str
-    config: LogConfig = field(default_factory=LogConfig)
+    config: LogConfig = LogConfig()
     clean_shutdown: bool = False
     recovery_point: int = 0
     log_start_offset: int = 0
     leader_epoch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionOffsets:
+class PartitionOffsets(NamedTuple):
     """Where a partition stands. ``offline``: a write or flush of its log has failed."""
 
     log_start: int
@@ -112,24 +107,21 @@ class PartitionOffsets:
     offline: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AppendResult:
+class AppendResult(NamedTuple):
     """Offsets that an append was given: the first, and the one after the last."""
 
     first_offset: int
     end_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadResult:
+class ReadResult(NamedTuple):
     """Whole batches from the one that holds the offset asked for; empty at the end."""
 
     data: bytes
     next_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimeOffset:
+class TimeOffset(NamedTuple):
     """A record found by its time."""
 
     offset: int
@@ -137,8 +129,7 @@ class TimeOffset:
     leader_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProducerView:
+class ProducerView(NamedTuple):
     """What a partition knows of a producer. -1: no such thing."""
 
     producer_id: int
@@ -157,8 +148,7 @@ class QuotaMatch(enum.IntEnum):
     NAMED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaRule:
+class QuotaRule(NamedTuple):
     """Limits of the clients that match; a limit of None leaves it to weaker rules."""
 
     user: tuple[QuotaMatch, str]
@@ -166,8 +156,7 @@ class QuotaRule:
     limits: tuple[float | None, float | None, float | None]  # produced, fetched bytes/s; percent
 
 
-@dataclass(frozen=True, slots=True)
-class EngineCounters:
+class EngineCounters(NamedTuple):
     """What the engine has counted since it was created."""
 
     connections_opened: int
@@ -190,8 +179,7 @@ class EngineCounters:
     reactor_busy_ns: int
 
 
-@dataclass(slots=True)
-class Request:
+class Request(NamedTuple):
     """A request of the control lane; its connection waits for one :meth:`Engine.reply`."""
 
     api_key: int
@@ -206,8 +194,7 @@ class Request:
     received_ns: int  # monotonic
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(NamedTuple):
     """A producer's first batch of a transaction on a partition (KIP-890)."""
 
     partition: int  # handle
@@ -215,8 +202,7 @@ class Verification:
     producer_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unverified:
+class Unverified(NamedTuple):
     """A Produce request whose connection waits for one :meth:`Engine.verified`."""
 
     connection: int  # handle

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,7 +160,7 @@ async def test_deleted_records_move_the_start(engine: Engine, spec: PartitionSpe
 
 
 async def test_epochs_tell_where_they_ended(engine: Engine, spec: PartitionSpec) -> None:
-    partition = await open_one(engine, replace(spec, leader_epoch=4))
+    partition = await open_one(engine, spec._replace(leader_epoch=4))
     await partition.append(record_batch(b"v"))
     assert partition.epoch_end(4) == (4, 1)
     assert partition.epoch_end(3) == (3, 0)  # before the first known: where that one began
@@ -214,7 +213,7 @@ async def test_one_bad_folder_does_not_fail_the_others(
     engine: Engine, spec: PartitionSpec, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
-    bad = replace(spec, partition=1, folder=str(tmp_path / "file" / "orders-1"))
+    bad = spec._replace(partition=1, folder=str(tmp_path / "file" / "orders-1"))
     opened = await engine.open_partitions([bad, spec])
     assert isinstance(opened[0], EngineError)
     assert isinstance(opened[1], Partition)
@@ -224,7 +223,7 @@ async def test_configure_holds_for_later_appends(engine: Engine, spec: Partition
     partition = await open_one(engine, spec)
     batch = record_batch(b"x" * 30)
     await partition.append(batch, coordinator=False)
-    partition.configure(replace(spec.config, max_message_bytes=len(batch) - 1))
+    partition.configure(spec.config._replace(max_message_bytes=len(batch) - 1))
     with pytest.raises(EngineError) as refused:
         await partition.append(batch, coordinator=False)
     assert refused.value.code == 10  # MESSAGE_TOO_LARGE

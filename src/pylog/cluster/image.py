@@ -22,20 +22,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from pylog.cluster.store import Change, Commit, Entry, Snapshot
 
 NO_LEADER: Final = -1
+_EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
 # What a quota is for: pairs of a type (user, client-id, ip) and a name, or None for the default of
 # all that have no quota of their own; in the order of the types.
 QuotaEntity = tuple[tuple[str, str | None], ...]
 INTERNAL_TOPICS: Final = frozenset({"__consumer_offsets", "__transaction_state"})
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerImage:
+class BrokerImage(NamedTuple):
     """A registered broker; ``epoch`` is the revision that its registration was made with."""
 
     broker_id: int
@@ -44,8 +44,7 @@ class BrokerImage:
     rack: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionImage:
+class PartitionImage(NamedTuple):
     """Who has a partition and who leads it."""
 
     replicas: tuple[int, ...]
@@ -55,8 +54,7 @@ class PartitionImage:
     partition_epoch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TopicImage:
+class TopicImage(NamedTuple):
     """A topic; ``partitions`` by index."""
 
     name: str
@@ -69,19 +67,18 @@ class TopicImage:
         return self.name in INTERNAL_TOPICS
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """All metadata at one revision. ``versions`` holds the revision of every stored key."""
 
     revision: int = 0
     cluster_id: str = ""
-    brokers: Mapping[int, BrokerImage] = field(default_factory=dict)
-    topics: Mapping[str, TopicImage] = field(default_factory=dict)
-    topic_names: Mapping[bytes, str] = field(default_factory=dict)  # by topic id
-    configs: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    features: Mapping[str, int] = field(default_factory=dict)
-    quotas: Mapping[QuotaEntity, Mapping[str, float]] = field(default_factory=dict)
-    versions: Mapping[str, int] = field(default_factory=dict)
+    brokers: Mapping[int, BrokerImage] = _EMPTY
+    topics: Mapping[str, TopicImage] = _EMPTY
+    topic_names: Mapping[bytes, str] = _EMPTY  # by topic id
+    configs: Mapping[tuple[str, str], Mapping[str, str]] = _EMPTY
+    features: Mapping[str, int] = _EMPTY
+    quotas: Mapping[QuotaEntity, Mapping[str, float]] = _EMPTY
+    versions: Mapping[str, int] = _EMPTY
 
     def config(self, kind: str, name: str) -> Mapping[str, str]:
         """The settings of a topic, broker ("" for all brokers) or group; empty when none."""
@@ -216,7 +213,7 @@ class _Draft:
         kept = before.partitions if before and before.topic_id == topic_id else ()
         first = [_first_state(replicas) for replicas in value["assignment"]]
         partitions = tuple(
-            replace(old, replicas=new.replicas) for old, new in zip(kept, first, strict=False)
+            old._replace(replicas=new.replicas) for old, new in zip(kept, first, strict=False)
         )
         topic = TopicImage(name, topic_id, partitions + tuple(first[len(kept) :]))
         self._put("topics", name, topic)
@@ -224,7 +221,7 @@ class _Draft:
 
     def finish(self, revision: int) -> Image:
         self._apply_states()
-        return replace(self._base, revision=revision, cluster_id=self._cluster_id, **self._tables)
+        return self._base._replace(revision=revision, cluster_id=self._cluster_id, **self._tables)
 
     def _apply_states(self) -> None:
         """Partition states go last: in a commit they may stand before their topic."""
@@ -245,7 +242,7 @@ class _Draft:
                 )
         for name, partitions in changed.items():
             topic = self._table("topics")[name]
-            self._put("topics", name, replace(topic, partitions=tuple(partitions)))
+            self._put("topics", name, topic._replace(partitions=tuple(partitions)))
 
 
 def _broker(broker_id: int, entry: Entry, value: dict[str, Any]) -> BrokerImage:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from pylog.cluster.configs import check_topic_configs
 from pylog.cluster.image import (
@@ -33,24 +33,23 @@ from pylog.protocol.errors import ApiError, ErrorCode
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _BY_DEFAULT: Final = -1
+_EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
 MAX_NEW_PARTITIONS: Final = 10_000  # of one request, as in Kafka
 
 Assignment = tuple[tuple[int, ...], ...]  # broker ids of each partition
 
 
-@dataclass(frozen=True, slots=True)
-class NewTopic:
+class NewTopic(NamedTuple):
     """A topic to be made. -1 takes the broker's default; an assignment replaces both counts."""
 
     name: str
     partition_count: int = _BY_DEFAULT
     replication_factor: int = _BY_DEFAULT
-    assignment: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    configs: Mapping[str, str | None] = field(default_factory=dict)
+    assignment: Mapping[int, Sequence[int]] = _EMPTY
+    configs: Mapping[str, str | None] = _EMPTY
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedTopic:
+class CreatedTopic(NamedTuple):
     """A topic that was made, or with validate_only would have been."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 from zlib import crc32
 
@@ -80,4 +79,4 @@ def spread_rolls(settings: LogConfig, jitter_ms: int, topic: str, partition: int
     if limit_ms <= 0:
         return settings
     spread_ms = crc32(f"{topic}-{partition}".encode()) % (limit_ms + 1)
-    return replace(settings, segment_ms=settings.segment_ms - spread_ms)
+    return settings._replace(segment_ms=settings.segment_ms - spread_ms)
