@@ -117,13 +117,15 @@ static enum pl_err open_folder(struct pl_log *log, const struct pl_log_open *ope
     if (err == PL_ERR_EXISTS) {
         err = pl_log_load_folder(log);
     }
-    /* An earlier life without a batch has not flushed the folder's name: see pl_log_close. */
-    log->parent_changed = log->parent_changed || log->segment_count == 0;
+    /* Nobody has flushed the folder's name before the first flush of a batch. */
+    bool flushed_before = open->clean_shutdown || open->recovery_point > 0;
+    log->parent_changed = log->parent_changed || log->segment_count == 0 || !flushed_before;
     if (err == PL_OK) {
         err = pl_log_recover(log, open, report);
     }
-    /* What was found in the page cache is not on the disk yet: it is, before it counts. */
-    if (err == PL_OK && (report->segments_scanned > 0 || log->folder_changed)) {
+    /* What was found in the page cache, names included, is on the disk before it counts. */
+    log->folder_changed = log->folder_changed || report->segments_scanned > 0;
+    if (err == PL_OK && log->folder_changed) {
         err = flush_now(log);
     }
     log->flushed_end = log->log_end;
