@@ -5,7 +5,13 @@ A feature stands here once everything that a client may conclude from it is serv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
+
+from pylog.cluster.image import Image, encode, feature_key
+from pylog.cluster.metadata import Metadata, Proposal
+from pylog.cluster.store import Write
+from pylog.protocol.errors import ApiError, ErrorCode
 
 
 class Feature(NamedTuple):
@@ -26,3 +32,50 @@ FEATURES: Final = {
         Feature("transaction.version", 0, 2, 2),
     )
 }
+
+
+class FeatureUpdate(NamedTuple):
+    """A level to set; a lower one than now has to be called a downgrade."""
+
+    name: str
+    level: int
+    downgrade: bool
+
+
+async def update_features(
+    metadata: Metadata, updates: Sequence[FeatureUpdate], *, validate_only: bool = False
+) -> None:
+    """Set the levels in one commit; ApiError for the first update that is not in order."""
+    if len({update.name for update in updates}) != len(updates):
+        raise ApiError(ErrorCode.INVALID_REQUEST, "A feature is given more than once.")
+
+    def plan(image: Image) -> Proposal:
+        writes = []
+        for update in updates:
+            _check(image, update)
+            key = feature_key(update.name)
+            value = encode(update.level) if update.level else None
+            if update.level != image.features.get(update.name, 0):
+                writes.append(Write(key, value, image.version(key)))
+        return Proposal([] if validate_only else writes)
+
+    await metadata.propose(plan)
+
+
+def _check(image: Image, update: FeatureUpdate) -> None:
+    feature = FEATURES.get(update.name)
+    now = image.features.get(update.name, 0)
+    if feature is None:
+        reason = "this broker does not know it"
+    elif not feature.minimum <= update.level <= feature.maximum:
+        reason = f"levels {feature.minimum} to {feature.maximum} are supported"
+    elif update.level < now and not update.downgrade:
+        reason = f"level {now} is set, and this was not called a downgrade"
+    elif update.level > now and update.downgrade:
+        reason = f"level {now} is set, and this was called a downgrade"
+    else:
+        return
+    raise ApiError(
+        ErrorCode.INVALID_UPDATE_VERSION,
+        f"Feature {update.name} can't be set to level {update.level}: {reason}.",
+    )

@@ -288,11 +288,12 @@ def _given_assignment(image: Image, topic: NewTopic) -> Assignment:
             ErrorCode.INVALID_REPLICA_ASSIGNMENT, "Partitions must be numbered from 0 without gap."
         )
     lists = [tuple(topic.assignment[index]) for index in range(len(topic.assignment))]
-    _check_replicas(image, lists, len(lists[0]))
+    check_replicas(image, lists, len(lists[0]))
     return tuple(lists)
 
 
-def _check_replicas(image: Image, lists: Sequence[Sequence[int]], factor: int) -> None:
+def check_replicas(image: Image, lists: Sequence[Sequence[int]], factor: int) -> None:
+    """INVALID_REPLICA_ASSIGNMENT unless each list has ``factor`` distinct, registered brokers."""
     for replicas in lists:
         if not replicas or len(set(replicas)) != len(replicas):
             reason = f"replicas {list(replicas)} must be distinct and at least one"
@@ -331,7 +332,7 @@ def _check_growth(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT,
             f"{total - present} partitions are added, {len(assignments)} assignments given.",
         )
-    _check_replicas(image, assignments, factor)
+    check_replicas(image, assignments, factor)
     return assignments
 
 

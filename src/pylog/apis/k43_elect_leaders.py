@@ -1,0 +1,59 @@
+"""ElectLeaders: have partitions led by their preferred replica, or by any that is left.
+
+Behaviour
+    A partition has one replica here, which leads it as long as its log works: then no election is
+    needed. Of a log that can't be used nobody else has a copy. Without partitions, all are meant,
+    and only those that have no leader are answered.
+Version notes
+    1  the type of the election, preferred or unclean (KIP-460), and an error of the whole answer
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pylog.apis.context import RequestContext
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.elect_leaders import (
+    ElectLeadersRequest,
+    ElectLeadersResponse,
+    PartitionResult,
+    ReplicaElectionResult,
+)
+
+_PREFERRED: Final = 0
+_UNCLEAN: Final = 1
+
+
+async def handle(request: ElectLeadersRequest, context: RequestContext) -> ElectLeadersResponse:
+    if request.election_type not in (_PREFERRED, _UNCLEAN):
+        raise ApiError(ErrorCode.INVALID_REQUEST)
+    if request.topic_partitions is None:
+        topics = context.broker.metadata.image.topics.values()
+        wanted = [(topic.name, list(range(len(topic.partitions)))) for topic in topics]
+    else:
+        wanted = [(item.topic, item.partitions) for item in request.topic_partitions]
+    response = ElectLeadersResponse()
+    for topic, indexes in wanted:
+        results = [_elect(topic, index, request.election_type, context) for index in indexes]
+        if request.topic_partitions is None:
+            results = [r for r in results if r.error_code != ErrorCode.ELECTION_NOT_NEEDED]
+        if results:
+            response.replica_election_results.append(
+                ReplicaElectionResult(topic=topic, partition_result=results)
+            )
+    return response
+
+
+def _elect(topic: str, index: int, kind: int, context: RequestContext) -> PartitionResult:
+    broker = context.broker
+    found = broker.metadata.image.topics.get(topic)
+    if found is None or not 0 <= index < len(found.partitions):
+        code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "No such partition."
+    elif not broker.partitions.is_offline(topic, index):
+        code, message = ErrorCode.ELECTION_NOT_NEEDED, "The preferred replica leads already."
+    elif kind == _PREFERRED:
+        code, message = ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "Its log can't be used."
+    else:
+        code, message = ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "No replica is left."
+    return PartitionResult(partition_id=index, error_code=code, error_message=message)
