@@ -37,9 +37,9 @@ static bool has_changed(const struct pl_session_entry *entry,
            entry->sent_log_start != result->log_start;
 }
 
-/* On an error the high watermark is sent again when the error is gone. */
+/* Both are -1 on an error: so they are sent again when it is gone. */
 static void note_sent(struct pl_session_entry *entry, const struct pl_fetch_result *result) {
-    entry->sent_high_watermark = result->error == PL_KAFKA_NONE ? result->high_watermark : -1;
+    entry->sent_high_watermark = result->high_watermark;
     entry->sent_log_start = result->log_start;
 }
 

@@ -678,7 +678,7 @@ struct rig_fetched_part {
     int32_t diverging_epoch;
     int64_t diverging_end;
     int32_t aborted; /* how many, -1: null */
-    int64_t aborted_producer, aborted_first; /* of the first */
+    int64_t aborted_producer, aborted_first; /* of the last */
     int32_t bytes, batches;
     int64_t first_offset, next_offset; /* of the batches; -1 without */
 };
@@ -693,10 +693,9 @@ struct rig_fetched {
 static void rig_read_aborted(struct pl_cursor *in, bool flexible, struct rig_fetched_part *part) {
     part->aborted = rig_read_count(in, flexible);
     for (int32_t i = 0; i < part->aborted; i++) {
-        int64_t producer = pl_cursor_i64(in), first = pl_cursor_i64(in);
+        part->aborted_producer = pl_cursor_i64(in);
+        part->aborted_first = pl_cursor_i64(in);
         rig_skip_tags(in, flexible);
-        part->aborted_producer = i == 0 ? producer : part->aborted_producer;
-        part->aborted_first = i == 0 ? first : part->aborted_first;
     }
 }
 

@@ -100,6 +100,21 @@ static void the_first_batch_is_given_whatever_its_size(void) {
     rig_close(&rig);
 }
 
+static void what_one_partition_gives_is_taken_off_for_the_next(void) {
+    rig_open(&rig, NULL);
+    rig_add_partition(&rig, "a", 0);
+    rig_add_partition(&rig, "b", 0);
+    append_batches("a", 0, 1, 1, 1000);
+    append_batches("b", 0, 2, 1, 1000);
+    struct rig_want wants[] = {want_of("a", 0, 0), want_of("b", 0, 0)};
+    struct rig_fetch fetch = rig_fetch_of(wants, 2);
+    fetch.max_bytes = 2500;
+    struct rig_fetched fetched = rig_fetch_now(&rig, &fetch);
+    CHECK_EQ(fetched.parts[0].batches, 1);
+    CHECK_EQ(fetched.parts[1].batches, 1);
+    rig_close(&rig);
+}
+
 static void the_broker_has_a_limit_of_its_own(void) {
     const struct rig_options options = {.fetch_max_bytes = 2500, .session_slots = 10};
     rig_open(&rig, &options);
@@ -266,6 +281,8 @@ static void a_log_that_has_diverged_is_told_where(void) {
     fetched = rig_fetch_now(&rig, &fetch);
     CHECK_EQ(fetched.parts[0].diverging_epoch, -1);
     CHECK_EQ(fetched.parts[0].batches, 2);
+    want.offset = 4; /* up to date */
+    CHECK_EQ(rig_fetch_now(&rig, &fetch).parts[0].diverging_epoch, -1);
     rig_close(&rig);
 }
 
@@ -374,7 +391,10 @@ static void many_aborted_transactions_are_all_listed(void) {
     struct rig_want want = want_of("topic", 0, 0);
     struct rig_fetch fetch = rig_fetch_of(&want, 1);
     fetch.read_committed = true;
-    CHECK_EQ(rig_fetch_now(&rig, &fetch).parts[0].aborted, TRANSACTIONS);
+    struct rig_fetched fetched = rig_fetch_now(&rig, &fetch);
+    CHECK_EQ(fetched.parts[0].aborted, TRANSACTIONS);
+    CHECK_EQ(fetched.parts[0].aborted_producer, 100 + TRANSACTIONS - 1);
+    CHECK_EQ(fetched.parts[0].aborted_first, 2 * (TRANSACTIONS - 1));
     rig_close(&rig);
 }
 
@@ -438,6 +458,7 @@ int main(void) {
     RUN(an_offset_inside_a_batch_gets_the_whole_batch);
     RUN(offsets_outside_the_log_are_out_of_range);
     RUN(the_first_batch_is_given_whatever_its_size);
+    RUN(what_one_partition_gives_is_taken_off_for_the_next);
     RUN(the_broker_has_a_limit_of_its_own);
     RUN(large_ranges_are_sent_from_the_file);
     RUN(the_tail_waits_until_something_is_written);

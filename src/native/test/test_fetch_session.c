@@ -168,6 +168,24 @@ static void whoever_gave_records_goes_to_the_end(void) {
     rig_close(&rig);
 }
 
+static void a_high_watermark_is_told_without_records_when_there_is_no_room(void) {
+    open_with_slots(10);
+    rig_add_partition(&rig, "a", 0);
+    rig_add_partition(&rig, "b", 0);
+    struct rig_want wants[] = {want_of("a", 0, 0), want_of("b", 0, 0)};
+    int32_t id = begin(wants, 2);
+    append_one("a", 0);
+    append_one("b", 0);
+    struct rig_fetch fetch = next_of(id, 1, NULL, 0);
+    fetch.max_bytes = 1;
+    struct rig_fetched fetched = rig_fetch_now(&rig, &fetch);
+    CHECK_EQ(fetched.count, 2);
+    CHECK_EQ(fetched.parts[0].batches, 1);
+    CHECK_EQ(fetched.parts[1].batches, 0);
+    CHECK_EQ(fetched.parts[1].high_watermark, 1);
+    rig_close(&rig);
+}
+
 static void neighbours_of_one_topic_are_answered_together(void) {
     open_with_slots(10);
     struct rig_want wants[3];
@@ -320,6 +338,7 @@ int main(void) {
     RUN(names_and_ids_are_not_mixed);
     RUN(a_full_request_closes_the_session_that_it_names);
     RUN(whoever_gave_records_goes_to_the_end);
+    RUN(a_high_watermark_is_told_without_records_when_there_is_no_room);
     RUN(neighbours_of_one_topic_are_answered_together);
     RUN(a_session_waits_for_all_its_partitions);
     RUN(a_request_that_overtakes_a_waiting_one_invalidates_it);

@@ -385,6 +385,42 @@ static void a_repeated_batch_waits_like_the_one_it_repeats(void) {
     rig_close(&rig);
 }
 
+static void a_repeated_batch_does_not_wait_for_younger_ones(void) {
+    rig_open(&rig, NULL);
+    struct pl_log_config config = rig_config();
+    config.durability = PL_DURABILITY_FSYNC;
+    rig_add_with(&rig, "topic", 0, &config);
+    struct rig_batch batch = rig_plain(&rig, 1, 10);
+    batch.producer_id = 9;
+    batch.producer_epoch = 1;
+    uint8_t *bytes[2];
+    size_t n;
+    struct rig_reply replies[3] = {0};
+    uint8_t frames[3][512];
+    for (int i = 0; i < 3; i++) {
+        batch.sequence = i % 2;
+        uint8_t **own = &bytes[i % 2];
+        *own = i < 2 ? rig_build(&batch, &n) : *own;
+        struct rig_part part = part_of("topic", 0, *own, n);
+        struct rig_produce produce = request_of(&part, 1);
+        CHECK_OK(rig_produce_from(&rig, &replies[i], frames[i], sizeof frames[i], &produce));
+        if (i == 0) {
+            pl_broker_before_sleep(rig.broker); /* begins a flush of the first batch alone */
+        }
+    }
+    rig_wait_for_mail(&rig);
+    rig_turn(&rig);
+    CHECK(replies[0].completed && replies[2].completed && !replies[1].completed);
+    rig_until(&rig, &replies[1].completed);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(rig_produced(&replies[i]).base_offset, i % 2);
+        rig_forget(&replies[i]);
+    }
+    free(bytes[0]);
+    free(bytes[1]);
+    rig_close(&rig);
+}
+
 static void a_repeated_batch_that_is_durable_is_acknowledged_in_its_turn(void) {
     rig_open(&rig, NULL);
     struct pl_log_config config = rig_config();
@@ -567,6 +603,33 @@ static void a_full_disk_fails_what_was_staged_and_nothing_else(void) {
     rig_close(&rig);
 }
 
+static void a_full_disk_leaves_those_alone_who_wait_for_their_flush(void) {
+    rig_open(&rig, NULL);
+    struct pl_log_config config = rig_config();
+    config.durability = PL_DURABILITY_FSYNC;
+    rig_add_with(&rig, "topic", 0, &config);
+    struct rig_batch batch = rig_plain(&rig, 1, 10);
+    CHECK_EQ(rig_append(&rig, "topic", 0, &batch).error, 0); /* the files are made */
+    size_t n;
+    uint8_t *bytes = rig_build(&batch, &n);
+    struct rig_part part = part_of("topic", 0, bytes, n);
+    struct rig_produce produce = request_of(&part, 1);
+    struct rig_reply written = {0}, refused = {0};
+    CHECK_OK(rig_produce(&rig, &written, &produce));
+    pl_broker_before_sleep(rig.broker);
+    atomic_store(&rig.disk_is_full, true);
+    CHECK_OK(rig_produce(&rig, &refused, &produce));
+    pl_broker_before_sleep(rig.broker);
+    CHECK_EQ(rig_produced(&refused).error, 56);
+    CHECK(!written.completed);
+    rig_until(&rig, &written.completed);
+    CHECK_EQ(rig_produced(&written).error, 0);
+    rig_forget(&written);
+    rig_forget(&refused);
+    free(bytes);
+    rig_close(&rig);
+}
+
 static void a_failed_flush_takes_the_log_offline_and_is_told_once(void) {
     rig_open(&rig, NULL);
     struct pl_log_config config = rig_config();
@@ -634,6 +697,7 @@ int main(void) {
     RUN(a_topic_may_name_the_compression);
     RUN(a_repeated_batch_is_acknowledged_with_its_first_offset);
     RUN(a_repeated_batch_waits_like_the_one_it_repeats);
+    RUN(a_repeated_batch_does_not_wait_for_younger_ones);
     RUN(a_repeated_batch_that_is_durable_is_acknowledged_in_its_turn);
     RUN(transactional_batches_need_a_transactional_id);
     RUN(a_transaction_begins_when_its_coordinator_has_agreed);
@@ -641,6 +705,7 @@ int main(void) {
     RUN(only_acks_all_times_out_and_keeps_what_was_appended);
     RUN(a_connection_that_goes_away_takes_its_answer_along);
     RUN(a_full_disk_fails_what_was_staged_and_nothing_else);
+    RUN(a_full_disk_leaves_those_alone_who_wait_for_their_flush);
     RUN(a_failed_flush_takes_the_log_offline_and_is_told_once);
     RUN(closing_a_partition_answers_who_waits_for_it);
     RUN(bytes_that_are_no_request_are_refused);
