@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,7 +168,7 @@ class Mutations:
 
     def __init__(self) -> None:
         self.now_s = 100.0
-        self.image = replace(Image(), quotas={ANYBODY: {"controller_mutation_rate": 2.0}})
+        self.image = Image(quotas={ANYBODY: {"controller_mutation_rate": 2.0}})
         self.quota = MutationQuota(lambda: self.image, lambda: self.now_s)
 
     def charge(self, user: str, mutations: int, *, strict: bool = True) -> int:
