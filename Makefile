@@ -9,7 +9,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check -q
 PYTEST := $(VENV)/bin/pytest
 JOBS ?= $(shell nproc)
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 60
 SOURCES = $(shell find src cmake -type f) CMakeLists.txt pyproject.toml
 ACTIVITY = $(wildcard ../shared/data/web_activity.log.gz)
 
@@ -21,7 +21,7 @@ help: ## Show the targets.
 demo: build ## Build, install and run the demo.
 	$(VENV)/bin/pylog demo $(if $(ACTIVITY),--activity $(ACTIVITY))
 
-test: test-tools build lint test-native test-sanitized fuzz test-python ## Run every test.
+test: test-tools build lint test-native test-sanitized test-python ## Run every test.
 
 build: $(VENV)/.installed ## Build the wheel and install it into .venv.
 
@@ -64,7 +64,7 @@ test-sanitized: test-tools ## The C tests under the address, undefined and threa
 	  ctest --test-dir $$build --output-on-failure -j $(JOBS); \
 	done
 
-fuzz: test-sanitized ## Every fuzz target for FUZZ_SECONDS, from the kept corpus.
+fuzz: test-sanitized ## Every fuzz target for FUZZ_SECONDS (the tests run each for 3 s).
 	tools/fuzz.sh build/native-address $(FUZZ_SECONDS)
 
 test-python: build test-tools ## The Python tests, with real clients.

@@ -25,7 +25,8 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import click
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from benchmarks.against_kafka import cases
 from benchmarks.against_kafka.brokers import Kafka, Pylog, rss_mb
@@ -37,6 +38,7 @@ Brokers = tuple[Kafka, Pylog]
 Say = Callable[[str], None]
 PARTITIONS = 5_000
 STARTS = 5
+MANY = tuple(f"many-{index}" for index in range(PARTITIONS // 100))
 
 
 @click.command()
@@ -169,7 +171,7 @@ class Bench:
                     broker.stop(how)
                     started = time.perf_counter()
                     broker.start()
-                    _await_leaders(broker)
+                    _await_served(broker)
                     figures.setdefault(name, []).append([time.perf_counter() - started])
                 broker.stop()
         for name, (kafka, pylog) in figures.items():
@@ -252,33 +254,26 @@ class Bench:
 
 
 def _admin(broker: Kafka | Pylog) -> AdminClient:
-    return AdminClient({"bootstrap.servers": f"127.0.0.1:{broker.port}"})
+    return suite.admin_of("127.0.0.1", broker.port)
 
 
 def _create_partitions(broker: Kafka | Pylog) -> float:
     admin = _admin(broker)
-    topics = [NewTopic(f"many-{index}", 100, 1) for index in range(PARTITIONS // 100)]
+    topics = [NewTopic(name, 100, 1) for name in MANY]
     started = time.perf_counter()
     for future in admin.create_topics(topics, operation_timeout=120, request_timeout=120).values():
         future.result(120)
-    _await_leaders(broker)
+    _await_served(broker)
     return time.perf_counter() - started
 
 
-def _await_leaders(broker: Kafka | Pylog) -> None:
-    """Until Metadata names a leader for every partition."""
+def _await_served(broker: Kafka | Pylog) -> None:
+    """Until every partition tells its end offset: only then it can be written and read."""
     admin = _admin(broker)
-    while True:
-        topics = admin.list_topics(timeout=60).topics
-        led = sum(
-            1
-            for topic in topics.values()
-            for partition in topic.partitions.values()
-            if partition.leader >= 0 and partition.error is None
-        )
-        if led >= PARTITIONS:
-            return
-        time.sleep(0.02)
+    waiting = {TopicPartition(topic, index) for topic in MANY for index in range(100)}
+    while waiting:
+        futures = admin.list_offsets(dict.fromkeys(waiting, OffsetSpec.latest()))
+        waiting = {partition for partition, future in futures.items() if future.exception(120)}
 
 
 def _tool_figures(output: str) -> dict[str, float]:

@@ -118,11 +118,16 @@ def measure(target: Target, load: Load, timing: Timing) -> Measurement:
         )
 
 
+def admin_of(host: str, port: int) -> AdminClient:
+    """An admin client that adds no load of its own."""
+    return AdminClient({"bootstrap.servers": f"{host}:{port}", "enable.metrics.push": False})
+
+
 @contextmanager
 def topic_for(target: Target, load: Load) -> Iterator[str]:
     """A new topic with the partitions that the load wants, filled where the load reads it."""
     name = f"pylog-bench-{uuid.uuid4().hex[:12]}"
-    admin = AdminClient({"bootstrap.servers": f"{target.host}:{target.port}"})
+    admin = admin_of(target.host, target.port)
     _wait(admin.create_topics([NewTopic(name, load.partitions, 1)]))
     try:
         _await_leaders(target, name, load.partitions)

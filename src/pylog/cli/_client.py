@@ -72,7 +72,12 @@ def describe_error(error: KafkaException) -> str:
 
 def common_config(bootstrap: str) -> dict[str, Any]:
     """Client settings of every command: errors are told once by the command, not logged."""
-    return {"bootstrap.servers": bootstrap, "client.id": "pylog-cli", "log_level": 0}
+    return {
+        "bootstrap.servers": bootstrap,
+        "client.id": "pylog-cli",
+        "log_level": 0,
+        "enable.metrics.push": False,
+    }
 
 
 def connect_admin(bootstrap: str) -> AdminClient:

@@ -40,6 +40,7 @@ def send(bootstrap: str, topic: str, events: Iterable[Event], settings: dict[str
             "bootstrap.servers": bootstrap,
             "client.id": "pylog-demo",
             "enable.idempotence": True,
+            "enable.metrics.push": False,
             "statistics.interval.ms": 100,
             "stats_cb": _wire_counter(sent),
         }
@@ -123,6 +124,7 @@ class Member(threading.Thread):
                 "group.id": group,
                 "auto.offset.reset": "earliest",
                 "session.timeout.ms": 10_000,
+                "enable.metrics.push": False,
             }
         )
         self._consumer.subscribe([topic])
