@@ -132,6 +132,7 @@ class Broker:
     @cached_property
     def coordinators(self) -> Coordinators:
         """Of groups and transactions. A broker that never had any does not pay for them."""
+        from pylog.coordinator.service import Coordinators
 
         coordinators = Coordinators(self)
         coordinators.start()
