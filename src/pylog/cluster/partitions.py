@@ -248,16 +248,24 @@ class LocalPartitions:
         async with self._busy:
             ends = {key: partition.offsets().log_end for key, partition in self._open.items()}
             flushed, starts = self._offsets()
+            closed = await self._close_all()
             try:
-                await self._engine.close_partitions(list(self._open.values()), delete=False)
-            except EngineError as error:
-                _log.error("logs not closed", extra={"error": str(error)})
-                self._write(flushed, starts)
-                return False
-            self._write(ends, starts)
-            self._open.clear()
-            self._by_handle.clear()
-            return not self._offline
+                self._write(ends if closed else flushed, starts)
+            except OSError as error:
+                _log.error("checkpoint not written", extra={"error": str(error)})
+                closed = False
+            return closed and not self._offline
+
+    async def _close_all(self) -> bool:
+        partitions = list(self._open.values())
+        self._open.clear()
+        self._by_handle.clear()
+        try:
+            await self._engine.close_partitions(partitions, delete=False)
+        except EngineError as error:
+            _log.error("logs not closed", extra={"error": str(error)})
+            return False
+        return True
 
 
 def _make_folders(folder: DataFolder, specs: Iterable[PartitionSpec]) -> None:

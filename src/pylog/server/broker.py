@@ -222,8 +222,14 @@ class Broker:
         await self.store.close()
         self.engine.close()
         if clean:
-            self.folder.leave_clean_mark()
+            self._leave_clean_mark()
         self.folder.close()
+
+    def _leave_clean_mark(self) -> None:
+        try:
+            self.folder.leave_clean_mark()
+        except OSError as error:  # the next start scans what it need not
+            _log.error("clean end not noted", extra={"error": str(error)})
 
 
 def _engine_options(config: BrokerConfig) -> EngineOptions:
