@@ -27,6 +27,9 @@ struct pl_fs {
     /* Whole or error: short reads and writes are continued inside. A read that meets the end of
      * the file is PL_OK with *got < n. A failed write may have written a part. */
     enum pl_err (*read_at)(void *context, int fd, void *to, size_t n, uint64_t at, size_t *got);
+    /* Whether reading n bytes at `at` would not wait for the disk, as far as some of the bytes
+     * tell. NULL: it never waits. */
+    bool (*is_cached)(void *context, int fd, uint64_t at, size_t n);
     enum pl_err (*write_at)(void *context, int fd, const struct iovec *iov, int count, uint64_t at);
     enum pl_err (*flush)(void *context, int fd); /* fdatasync */
     enum pl_err (*flush_directory)(void *context, const char *path);

@@ -63,6 +63,24 @@ static enum pl_err real_read_at(void *context, int fd, void *to, size_t n, uint6
     return PL_OK;
 }
 
+enum { PROBE_BYTES = 256 * 1024 };
+
+static bool byte_is_cached(int fd, uint64_t at) {
+    char byte;
+    struct iovec iov = {&byte, 1};
+    return preadv2(fd, &iov, 1, (off_t)at, RWF_NOWAIT) >= 0 || errno != EAGAIN;
+}
+
+static bool real_is_cached(void *context, int fd, uint64_t at, size_t n) {
+    (void)context;
+    for (size_t done = 0; done < n; done += PROBE_BYTES) {
+        if (!byte_is_cached(fd, at + done)) {
+            return false;
+        }
+    }
+    return n == 0 || byte_is_cached(fd, at + n - 1);
+}
+
 static enum pl_err write_whole(int fd, const char *bytes, size_t n, uint64_t at) {
     for (size_t done = 0; done < n;) {
         ssize_t part;
@@ -207,6 +225,7 @@ const struct pl_fs pl_fs_real = {
     .open = real_open,
     .close = real_close,
     .read_at = real_read_at,
+    .is_cached = real_is_cached,
     .write_at = real_write_at,
     .flush = real_flush,
     .flush_directory = real_flush_directory,

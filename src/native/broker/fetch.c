@@ -5,6 +5,7 @@
 #include "broker/error_code.h"
 #include "broker/state.h"
 #include "broker/throttle.h"
+#include "broker/warm.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -47,6 +48,9 @@ void pl_fetch_add(struct pl_fetch *fetch, struct pl_partition *partition, int16_
 void pl_fetch_drop(struct pl_fetch *fetch) {
     pl_timer_clear(fetch->broker->options.timers, &fetch->timer);
     pl_ring_leave(&fetch->woken);
+    if (fetch->warming != NULL) {
+        pl_warm_leave(fetch->warming);
+    }
     for (int32_t i = 0; i < fetch->count; i++) {
         pl_ring_leave(&fetch->items[i].watch.link);
         if (fetch->items[i].partition != NULL) {
@@ -192,11 +196,17 @@ static void release_slices(const struct pl_fetch *fetch, struct pl_fetch_result 
 
 /* True when the fetch is finished, and gone. */
 static bool serve(struct pl_fetch *fetch, bool last) {
+    if (fetch->warming != NULL) {
+        return false;
+    }
     fetch->began_ns = pl_throttle_begin(fetch->broker);
     struct pl_buf *memory = pl_buf_take(fetch->broker->options.pool,
                                         (size_t)fetch->count * sizeof(struct pl_fetch_result));
     struct pl_fetch_result *results = memory == NULL ? NULL : (void *)memory->bytes;
     bool enough = results == NULL || read_all(fetch, results) || last;
+    if (enough && !fetch->warmed && results != NULL && pl_warm_start(fetch, results)) {
+        enough = false;
+    }
     if (enough) {
         fetch->finish(fetch, results);
         pl_fetch_drop(fetch);
@@ -207,6 +217,12 @@ static bool serve(struct pl_fetch *fetch, bool last) {
         pl_buf_give(memory);
     }
     return enough;
+}
+
+void pl_fetch_warmed(struct pl_fetch *fetch) {
+    fetch->warming = NULL;
+    fetch->warmed = true;
+    (void)serve(fetch, true);
 }
 
 /* ---- waiting ---- */

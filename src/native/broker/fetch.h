@@ -3,6 +3,7 @@
  *   start ──enough, an error, or no time──▶ finish
  *     └──▶ parked ──woken by a partition──▶ read again ──enough──▶ finish
  *            └──max_wait_ms──▶ read again ──▶ finish
+ * In front of finish: warming, when the records are not in the page cache (broker/warm.h).
  */
 #ifndef PYLOG_BROKER_FETCH_H
 #define PYLOG_BROKER_FETCH_H
@@ -13,6 +14,7 @@
 #include "broker/partition.h"
 
 struct pl_fetch;
+struct pl_warming; /* broker/warm.h */
 
 struct pl_fetch_item { /* one partition */
     struct pl_watch watch;
@@ -40,6 +42,7 @@ struct pl_fetch { /* owned by itself until finish has returned or the reply is c
     struct pl_buf *memory; /* in which this lies */
     struct pl_timer timer;
     struct pl_ring woken;
+    struct pl_warming *warming; /* under way, or NULL */
     /* Completes the reply with what was read, once. NULL results: there was no memory. */
     void (*finish)(struct pl_fetch *fetch, struct pl_fetch_result *results);
     char *names; /* room for the names of topics that are unknown here */
@@ -47,7 +50,7 @@ struct pl_fetch { /* owned by itself until finish has returned or the reply is c
     int32_t replica_id, max_wait_ms, min_bytes;
     uint32_t max_bytes;
     int32_t count;
-    bool read_committed, uses_ids, incremental;
+    bool read_committed, uses_ids, incremental, warmed;
     struct pl_fetch_item items[];
 };
 
@@ -60,6 +63,9 @@ void pl_fetch_add(struct pl_fetch *fetch, struct pl_partition *partition, int16_
                   const struct pl_topic_partition *key, const struct pl_fetch_parameters *wanted);
 void pl_fetch_drop(struct pl_fetch *fetch); /* only before start */
 void pl_fetch_start(struct pl_fetch *fetch, struct pl_reply *reply);
+
+/* Its records are in the page cache, or could not be brought there. */
+void pl_fetch_warmed(struct pl_fetch *fetch);
 
 /* Looks again at the parked fetches whose partitions have moved. */
 void pl_fetch_serve_woken(struct pl_broker *broker);

@@ -34,6 +34,7 @@ struct rig {
     char folder[64];
     struct pl_fs fs;
     atomic_bool flush_fails, disk_is_full, write_fails;
+    bool cache_is_cold; /* of what was not written last */
     atomic_int flushes_begun; /* and not ended */
     struct pl_clock clock;
     int64_t wall_ms;
@@ -73,6 +74,11 @@ static enum pl_err rig_write(void *context, int fd, const struct iovec *iov, int
         return PL_ERR_IO;
     }
     return pl_fs_real.write_at(context, fd, iov, count, at);
+}
+
+static bool rig_is_cached(void *context, int fd, uint64_t at, size_t n) {
+    (void)context, (void)fd, (void)at, (void)n;
+    return !rig_of_disk->cache_is_cold;
 }
 
 static int64_t rig_wall(void *context) {
@@ -115,6 +121,7 @@ static void rig_open(struct rig *rig, const struct rig_options *options) {
     rig->fs = pl_fs_real;
     rig->fs.flush = rig_flush;
     rig->fs.write_at = rig_write;
+    rig->fs.is_cached = rig_is_cached;
     rig->clock = (struct pl_clock){rig, rig_wall, rig_monotonic};
     CHECK_OK(pl_mailbox_open(&rig->mailbox));
     CHECK_OK(pl_worker_pool_create(2, &rig->mailbox, &rig->workers));

@@ -453,6 +453,49 @@ static void a_range_that_is_being_sent_outlives_its_topic(void) {
     rig_close(&rig);
 }
 
+static void records_that_are_not_cached_are_brought_by_a_worker(void) {
+    rig_open(&rig, NULL);
+    rig_add_partition(&rig, "topic", 0);
+    append_batches("topic", 0, 3, 1, 40000);
+    rig.cache_is_cold = true;
+    struct rig_want want = want_of("topic", 0, 0), tail = want_of("topic", 0, 2);
+    want.max_bytes = 50000;
+    struct rig_fetch fetch = rig_fetch_of(&want, 1), waits = fetch;
+    struct rig_reply cold = {0}, gone = {0};
+    rig_fetch(&rig, &cold, &fetch);
+    rig_fetch(&rig, &gone, &fetch);
+    CHECK(!cold.completed && !gone.completed);
+    rig_cancel(&gone);
+    waits.wants = &tail;
+    CHECK_EQ(rig_fetch_now(&rig, &waits).parts[0].batches, 1); /* what was written last is there */
+    rig_until(&rig, &cold.completed);
+    struct rig_fetched fetched = rig_fetched(&cold);
+    CHECK_EQ(fetched.parts[0].first_offset, 0);
+    CHECK_EQ(fetched.parts[0].batches, 1);
+    rig_forget(&cold);
+    rig_close(&rig);
+}
+
+static void what_happens_to_a_partition_meanwhile_is_answered(void) {
+    rig_open(&rig, NULL);
+    uint64_t handle = rig_add_partition(&rig, "topic", 0);
+    append_batches("topic", 0, 3, 1, 40000);
+    rig.cache_is_cold = true;
+    struct rig_want want = want_of("topic", 0, 0);
+    want.max_bytes = 50000;
+    struct rig_fetch fetch = rig_fetch_of(&want, 1);
+    fetch.max_wait_ms = 100;
+    struct rig_reply reply = {0};
+    rig_fetch(&rig, &reply, &fetch);
+    pl_timer_wheel_advance(&rig.timers, rig.monotonic_ms + 200);
+    CHECK(!reply.completed);
+    CHECK_EQ(rig_remove(&rig, handle, true), 0);
+    rig_until(&rig, &reply.completed);
+    CHECK_EQ(rig_fetched(&reply).parts[0].error, 3);
+    rig_forget(&reply);
+    rig_close(&rig);
+}
+
 int main(void) {
     RUN(every_version_reads_what_was_written);
     RUN(an_offset_inside_a_batch_gets_the_whole_batch);
@@ -476,5 +519,7 @@ int main(void) {
     RUN(many_parked_fetches_are_all_woken);
     RUN(closing_a_partition_answers_who_waits_for_its_records);
     RUN(a_range_that_is_being_sent_outlives_its_topic);
+    RUN(records_that_are_not_cached_are_brought_by_a_worker);
+    RUN(what_happens_to_a_partition_meanwhile_is_answered);
     return check_end();
 }
