@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.clients.client import Agent, Client
-from tests.clients.kinds import KINDS, Kind
+from tests.clients.kinds import Kind, kind_named
 
 Start = Callable[[Kind], Agent]
 
@@ -50,7 +50,7 @@ def client(kind: Kind, agent_of: Start, bootstrap: str) -> Client:
 @pytest.fixture(scope="session")
 def admin(agent_of: Start, bootstrap: str) -> Client:
     """A client for what a test needs around its subject."""
-    return Client(agent_of(KINDS[0]), bootstrap)
+    return Client(agent_of(kind_named("franz")), bootstrap)
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ ADMIN = frozenset({
     "list_groups", "delete_group", "committed", "set_committed", "offset",
 })  # fmt: skip
 CLIENT = frozenset({
-    "group", "static", "idempotent", "acks", "timestamp", "null_header", "null_record", "seek",
+    "group", "static", "idempotent", "acks", "timestamp", "binary", "commit", "manual_commit",
+    "seek",
+    "null_header", "null_record",
     "transactions",
 })  # fmt: skip
 
@@ -55,6 +57,11 @@ KINDS = (
         _python_agent("aiokafka"),
         can=EVERYTHING - {"delete_group", "set_committed", "null_record"},
     ),
+    Kind(
+        "kcat",
+        _python_agent("kcat"),
+        can=frozenset({"group", "static", "idempotent", "acks", "offset", "commit", "seek"}),
+    ),
     Kind("java", JAVA_COMMAND),
     Kind(
         "kafkajs",
@@ -63,6 +70,10 @@ KINDS = (
     ),
     Kind("franz", (f"{TOOLS}/franz-agent",)),
 )
+
+
+def kind_named(name: str) -> Kind:
+    return next(kind for kind in KINDS if kind.name == name)
 
 
 def kinds(*needs: str) -> pytest.MarkDecorator:

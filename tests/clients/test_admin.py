@@ -139,7 +139,7 @@ def test_a_group_is_listed_and_described(client: Client, topic: str, unique: str
     wait_until(lambda: client.group_state(unique) == ("EMPTY", 0))
 
 
-@kinds("delete_group", "group")
+@kinds("delete_group", "group", "commit")
 def test_a_group_is_deleted_when_it_is_empty(client: Client, topic: str, unique: str) -> None:
     client.produce(topic, [Record(b"1")])
     with client.member(unique, topic) as member:
@@ -160,7 +160,7 @@ def test_a_group_that_is_not_there_cannot_be_deleted(client: Client, unique: str
     assert refused.value.code == GROUP_ID_NOT_FOUND
 
 
-@kinds("committed", "group")
+@kinds("committed", "group", "commit")
 def test_the_offsets_of_a_group_are_told(client: Client, topic: str, unique: str) -> None:
     client.produce(topic, [Record(b"%d" % n) for n in range(7)])
     with client.member(unique, topic) as member:
@@ -169,7 +169,7 @@ def test_the_offsets_of_a_group_are_told(client: Client, topic: str, unique: str
     assert client.committed(unique, topic) == {0: 7}
 
 
-@kinds("set_committed", "group")
+@kinds("set_committed", "group", "commit")
 def test_the_offsets_of_an_empty_group_are_reset(client: Client, topic: str, unique: str) -> None:
     client.produce(topic, [Record(b"%d" % n) for n in range(9)])
     with client.member(unique, topic) as member:

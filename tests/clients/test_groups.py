@@ -108,7 +108,7 @@ def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(
             assert values(stays, again) == list(range(80))
 
 
-@kinds("group")
+@kinds("group", "commit")
 def test_a_group_goes_on_where_it_committed(client: Client, wide_topic: str, unique: str) -> None:
     client.produce(wide_topic, numbered(100))
     with client.member(unique, wide_topic) as member:
@@ -120,7 +120,7 @@ def test_a_group_goes_on_where_it_committed(client: Client, wide_topic: str, uni
         assert values(member) == list(range(100, 200))
 
 
-@kinds("group")
+@kinds("group", "manual_commit")
 def test_a_group_that_did_not_commit_begins_again(
     client: Client, wide_topic: str, unique: str
 ) -> None:
@@ -174,7 +174,7 @@ def test_a_member_reads_two_topics(
         assert values(member) == list(range(30))
 
 
-@pytest.mark.parametrize("count", [12])
+@pytest.mark.parametrize("count", [6])
 @kinds("group")
 def test_many_members_share_and_scatter(
     client: Client, admin: Client, unique: str, count: int

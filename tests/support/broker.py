@@ -62,6 +62,10 @@ class BrokerProcess:
         """Ends the broker as a crash does (SIGKILL)."""
         return self._end(signal.SIGKILL)
 
+    def stop_if_running(self) -> None:
+        if self.is_running():
+            self.terminate()
+
     @property
     def pid(self) -> int:
         assert self._process is not None

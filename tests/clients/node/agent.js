@@ -133,6 +133,7 @@ class ConsumerHandle {
         if (this.wanted && !this.wanted.has(batch.partition)) return
         for (const message of batch.messages) {
           if (isStale()) break // a seek came after the fetch
+          if (this.wanted && this.isRepeated(batch.partition, Number(message.offset))) continue
           this.records.push(toRecord(batch.partition, message))
           this.positions.set(`${batch.topic}:${batch.partition}`, Number(message.offset) + 1)
           resolveOffset(message.offset)
@@ -143,9 +144,17 @@ class ConsumerHandle {
     })
   }
 
+  // After a seek kafkajs may give the batch that it was fetching, and then once more.
+  isRepeated (partition, offset) {
+    if (offset <= (this.last.get(partition) ?? -1)) return true
+    this.last.set(partition, offset)
+    return false
+  }
+
   async assign (topic, positions) {
     const joined = new Promise((resolve) => this.consumer.on(this.consumer.events.GROUP_JOIN, resolve))
     this.wanted = new Map()
+    this.last = new Map()
     const offsets = await (await admin(this.bootstrap)).fetchTopicOffsets(topic)
     for (const { partition, low, high } of offsets) {
       const at = positions[partition]
@@ -158,10 +167,12 @@ class ConsumerHandle {
       this.consumer.seek({ topic, partition, offset: String(offset) })
     }
     this.records = []
+    this.last.clear()
   }
 
   seek (topic, partition, offset) {
     this.records = this.records.filter((record) => record.partition !== partition)
+    this.last.delete(partition)
     this.consumer.seek({ topic, partition, offset: String(offset) })
   }
 

@@ -1,8 +1,7 @@
 'use strict'
-// kafkajs brings gzip only; these are the other three formats of Kafka, from packages without
-// native code.
+// kafkajs brings gzip only; these are the other three formats of Kafka.
 
-const lz4 = require('lz4js')
+const lz4 = require('lz4-napi')
 const snappy = require('snappyjs')
 const { ZstdCodec } = require('zstd-codec')
 const { CompressionCodecs, CompressionTypes } = require('kafkajs')
@@ -22,17 +21,6 @@ function uncompressSnappy (data) {
   return Buffer.concat(blocks)
 }
 
-// Kafka takes only frames that say that their blocks are independent, as the one block of a batch
-// below 4 MB is; lz4js does not say it. Flags, block size and checksum of the frame's header.
-const INDEPENDENT_BLOCKS = Buffer.from([0x60, 0x70, 0x73])
-const LZ4_MAGIC_LENGTH = 4
-
-function compressLz4 (data) {
-  const frame = Buffer.from(lz4.compress(data))
-  INDEPENDENT_BLOCKS.copy(frame, LZ4_MAGIC_LENGTH)
-  return frame
-}
-
 function codec (compress, decompress) {
   return () => ({
     compress: async (encoder) => Buffer.from(compress(encoder.buffer)),
@@ -44,7 +32,8 @@ async function install () {
   const zstd = await new Promise((resolve) => ZstdCodec.run(resolve))
   const stream = new zstd.Streaming()
   CompressionCodecs[CompressionTypes.Snappy] = codec((b) => snappy.compress(b), uncompressSnappy)
-  CompressionCodecs[CompressionTypes.LZ4] = codec(compressLz4, (b) => lz4.decompress(b))
+  CompressionCodecs[CompressionTypes.LZ4] = codec(
+    (b) => lz4.compressFrameSync(b), (b) => lz4.decompressFrameSync(b))
   CompressionCodecs[CompressionTypes.ZSTD] = codec(
     (b) => stream.compress(b), (b) => stream.decompress(b))
 }
