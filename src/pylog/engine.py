@@ -25,6 +25,7 @@ from pylog.engine_values import (
     EngineCounters,
     EngineError,
     EngineOptions,
+    Guard,
     LogConfig,
     PartitionOffsets,
     PartitionSpec,
@@ -46,6 +47,7 @@ __all__ = [
     "EngineCounters",
     "EngineError",
     "EngineOptions",
+    "Guard",
     "LogConfig",
     "Partition",
     "PartitionOffsets",
@@ -308,6 +310,38 @@ class Engine:
     def reply(self, connection: int, payload: bytes) -> None:
         """Answer a request: header and body without the length. b"" sends no answer."""
         _check_errno(lib.pl_engine_reply(self._pointer(), connection, payload, len(payload)))
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` has been called."""
+        return self._native is None
+
+    def guard(self, listener: int, guards: Guard) -> None:
+        """Set what connections have to pass; holds for those accepted afterwards.
+
+        ASK: ``on_opened`` first, and they wait for :meth:`admit`. SASL: they may only authenticate
+        before :meth:`identify`.
+        """
+        _check_errno(lib.pl_engine_guard(self._pointer(), listener, guards))
+
+    def admit(self, connection: int) -> None:
+        """Begin to read a connection that was asked about."""
+        _check_errno(lib.pl_engine_admit(self._pointer(), connection))
+
+    def identify(self, connection: int, user: str, subject: int, lifetime_ms: int) -> None:
+        """Tell whose connection it is, and for how long (-1: for ever)."""
+        native = self._pointer()
+        _check_errno(
+            lib.pl_engine_identify(native, connection, user.encode(), subject, lifetime_ms)
+        )
+
+    def expect_tokens(self, connection: int) -> None:
+        """Take frames as bare tokens, as requests of key 36 and version -1, until identified."""
+        _check_errno(lib.pl_engine_expect_tokens(self._pointer(), connection))
+
+    def send_token(self, connection: int, token: bytes) -> None:
+        """Answer a bare token; unlike :meth:`reply` also with nothing."""
+        _check_errno(lib.pl_engine_send_token(self._pointer(), connection, token, len(token)))
 
     def set_quotas(self, rules: Sequence[QuotaRule]) -> None:
         """Replace all quotas of bytes and request time."""

@@ -140,6 +140,14 @@ class ProducerView(NamedTuple):
     transaction_start: int  # offset of the first record of its open transaction
 
 
+class Guard(enum.IntFlag):
+    """What connections of a listener have to pass before they are served."""
+
+    NONE = 0
+    ASK = 1
+    SASL = 2
+
+
 class QuotaMatch(enum.IntEnum):
     """How a quota asks for a user or a client id: not, by default, or by name."""
 

@@ -17,6 +17,7 @@ from pylog.config import (
     one_of,
     split_list,
 )
+from pylog.security.credentials import parse_passwords
 
 _INT_MAX: Final = "2147483647"
 _LONG_MAX: Final = "9223372036854775807"
@@ -75,6 +76,14 @@ def _throttled_replicas(items: list[str]) -> str | None:
         pair = separator and partition.isdigit() and broker.isdigit()
         if not pair and items != ["*"]:
             return "must be * or a list of partition:broker"
+    return None
+
+
+def _passwords(text: str) -> str | None:
+    try:
+        parse_passwords(text)
+    except ValueError as error:
+        return str(error)
     return None
 
 
@@ -368,6 +377,48 @@ BROKER: Final = Table(
         _int("group.min.session.timeout.ms", "6000", "Shortest session timeout of a member."),
         _int("group.max.session.timeout.ms", "1800000", "Longest session timeout of a member."),
         _int("group.max.size", _INT_MAX, "Most members of a group.", at_least(1)),
+        # ---- authentication ----
+        _list(
+            "sasl.enabled.mechanisms",
+            "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            "Mechanisms by which clients of SASL listeners may authenticate.",
+            one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"),
+        ),
+        Option(
+            "sasl.plain.users",
+            Kind.PASSWORD,
+            None,
+            "Users of the mechanism PLAIN, as USER:PASSWORD separated by commas.",
+            _passwords,
+        ),
+        _bool(
+            "sasl.oauthbearer.unsecured.enable",
+            "false",
+            "Tokens that nobody has signed are accepted: for tests only.",
+        ),
+        _text(
+            "sasl.oauthbearer.jwks.file",
+            None,
+            "File with the keys (a JSON Web Key Set) that tokens are signed with.",
+        ),
+        _list(
+            "sasl.oauthbearer.expected.audience",
+            None,
+            "A token must be for one of these; empty: for anybody.",
+        ),
+        _text("sasl.oauthbearer.expected.issuer", None, "A token must come from this issuer."),
+        _long(
+            "connections.max.reauth.ms",
+            "0",
+            "Time after which a connection has to authenticate again (KIP-368); 0: never.",
+            at_least(0),
+        ),
+        _int(
+            "connection.failed.authentication.delay.ms",
+            "100",
+            "How long a connection that failed to authenticate waits until it is closed.",
+            at_least(0),
+        ),
         # ---- metrics of clients ----
         _int(
             "telemetry.max.bytes",

@@ -56,6 +56,7 @@ struct produce { /* one request while it is handled */
     uint64_t began_ns;
     int32_t partitions, throttle_ms;
     int16_t unknown_error; /* what a partition that is not here gets, of the topic at hand */
+    bool refused;       /* the client may not write to the topic at hand */
     bool transactional; /* one of its batches is */
     bool failed;        /* one of its partitions has */
 };
@@ -134,6 +135,9 @@ static int16_t check_partition(const struct produce *produce, const struct pl_pa
     int16_t acks = produce->message.acks;
     if (produce->transactional && produce->message.transactional_id.length < 0) {
         return PL_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    }
+    if (produce->refused) {
+        return PL_KAFKA_TOPIC_AUTHORIZATION_FAILED;
     }
     if (partition == NULL) {
         return produce->unknown_error;
@@ -251,6 +255,18 @@ static struct pl_topic *find_topic(const struct produce *produce,
                                 : pl_topic_by_name(table, in->name.data, (size_t)in->name.length);
 }
 
+/* An id that is nobody's is told as such: it gives away no name. */
+static bool may_write(const struct produce *produce, const struct pl_topic *topic,
+                      const struct pl_produce_request_topic *in) {
+    if (topic == NULL && in->topic_id != NULL) {
+        return true;
+    }
+    const void *name = topic != NULL ? topic->name : (const void *)in->name.data;
+    size_t length = topic != NULL ? topic->name_length : (size_t)in->name.length;
+    return pl_access_allows(produce->broker->access, produce->request->client->subject,
+                            PL_ACCESS_WRITE, name, length);
+}
+
 static enum pl_err answer_topic(struct produce *produce,
                                 const struct pl_produce_request_topic *in) {
     int16_t version = produce->request->api_version;
@@ -258,6 +274,7 @@ static enum pl_err answer_topic(struct produce *produce,
     produce->unknown_error = topic == NULL && in->topic_id != NULL
                                  ? PL_KAFKA_UNKNOWN_TOPIC_ID
                                  : PL_KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    produce->refused = !may_write(produce, topic, in);
     const struct pl_produce_response_topic out = {.name = in->name,
                                                   .topic_id = in->topic_id,
                                                   .partition_responses_count =

@@ -65,13 +65,27 @@ parameters_of(const struct pl_fetch_request_partition *partition) {
                                         .last_fetched_epoch = partition->last_fetched_epoch};
 }
 
+static bool may_read(const struct request *request, const struct pl_topic *topic,
+                     const struct pl_topic_partition *key) {
+    if (topic == NULL && request->uses_ids) {
+        return true; /* an id that is nobody's gives away no name */
+    }
+    const char *name = topic != NULL ? topic->name : key->name;
+    size_t length = topic != NULL ? topic->name_length : key->name_length;
+    return pl_access_allows(request->broker->access, request->frame->client->subject,
+                            PL_ACCESS_READ, name, length);
+}
+
 /* Adds the partition of `topic` with the key's index, or what is to be answered instead. */
 static void add_item(struct request *request, const struct pl_topic *topic,
                      const struct pl_topic_partition *key,
                      const struct pl_fetch_parameters *wanted) {
     struct pl_partition *partition = topic == NULL ? NULL : pl_topic_partition(topic, key->index);
     int16_t error = PL_KAFKA_NONE;
-    if (partition != NULL) {
+    if (!may_read(request, topic, key)) {
+        partition = NULL;
+        error = PL_KAFKA_TOPIC_AUTHORIZATION_FAILED;
+    } else if (partition != NULL) {
         pl_partition_retain(partition);
     } else {
         error = topic == NULL && request->uses_ids ? PL_KAFKA_UNKNOWN_TOPIC_ID

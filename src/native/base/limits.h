@@ -26,6 +26,8 @@ enum {
     PL_MAX_FETCH_SESSIONS = 1000, /* max.incremental.fetch.session.cache.slots */
     PL_MAX_POOLED_BYTES = 64 * 1024 * 1024, /* unused buffers that a pool keeps warm */
     PL_MAX_SCRATCH_KEPT_BYTES = 8 * 1024 * 1024, /* of a codec or a builder, from use to use */
+    PL_MAX_SUBJECTS = 100 * 1000, /* users at addresses whose access is controlled */
+    PL_MAX_UNKNOWN_FRAME_BYTES = 512 * 1024, /* of a client that is not authenticated yet */
     PL_MAX_QUOTA_USAGES = 100 * 1000, /* users, client ids and pairs whose use is counted */
     PL_PRODUCER_BATCHES_KEPT = 5, /* per producer id, for duplicates (Kafka's number) */
 };

@@ -35,9 +35,13 @@ enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_
     pl_ring_init(&broker->woken);
     enum pl_err err = pl_quotas_create(&broker->quotas);
     if (err == PL_OK) {
+        err = pl_access_create(&broker->access);
+    }
+    if (err == PL_OK) {
         err = open_parts(broker);
     }
     if (err != PL_OK) {
+        pl_access_destroy(broker->access);
         pl_quotas_destroy(broker->quotas);
         free(broker);
         return err;
@@ -69,6 +73,7 @@ void pl_broker_destroy(struct pl_broker *broker) {
     pl_partition_table_close(&broker->table);
     pl_collector_close(broker);
     pl_codec_destroy(broker->codec);
+    pl_access_destroy(broker->access);
     pl_quotas_destroy(broker->quotas);
     free(broker);
 }
@@ -114,6 +119,10 @@ void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_
 
 void pl_broker_done(const struct pl_broker *broker, const struct pl_done *done) {
     broker->options.sink.done(broker->options.sink.context, done);
+}
+
+struct pl_access *pl_broker_access(struct pl_broker *broker) {
+    return broker->access;
 }
 
 struct pl_quotas *pl_broker_quotas(struct pl_broker *broker) {

@@ -27,6 +27,7 @@
 
 struct pl_broker;
 struct pl_quotas;
+struct pl_access;
 
 struct pl_done { /* the end of a call with a token; value, value2 and data as in pylog/engine.h */
     uint64_t token;
@@ -96,6 +97,7 @@ int16_t pl_broker_producers(struct pl_broker *broker, uint64_t handle,
 
 /* Any thread. */
 struct pl_quotas *pl_broker_quotas(struct pl_broker *broker);
+struct pl_access *pl_broker_access(struct pl_broker *broker); /* reactor only */
 
 /* Any thread. Sets the fields that the broker counts (requests_produce, requests_fetch,
  * records_appended … write_errors) and leaves the others alone. */

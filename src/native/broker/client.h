@@ -1,4 +1,4 @@
-/* Who is behind a connection: the user it has authenticated as, and the client id of its last
+/* Who is behind a connection: the user it has authenticated as, what that may do, and the client id of its last
  * request. Reactor thread only.
  */
 #ifndef PYLOG_BROKER_CLIENT_H
@@ -12,6 +12,7 @@
 struct pl_client { /* owned by its connection; texts are never NULL */
     struct pl_quota_client name;
     char *user, *client_id; /* what of it was allocated */
+    uint32_t subject;       /* see broker/access.h */
 };
 
 void pl_client_open(struct pl_client *client); /* nobody in particular: ANONYMOUS */

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "broker/access.h"
 #include "broker/broker.h"
 #include "broker/fetch_session.h"
 #include "broker/partition.h"
@@ -34,6 +35,7 @@ struct pl_broker { /* owned by the engine */
     struct pl_partition_table table;
     struct pl_fetch_sessions sessions;
     struct pl_quotas *quotas;
+    struct pl_access *access;
     struct pl_codec *codec;   /* the reactor's */
     struct pl_buf *converted; /* message sets of this turn, as batches */
     struct pl_partition *touched; /* linked by touched_next */

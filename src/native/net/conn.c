@@ -81,6 +81,23 @@ void pl_conn_mute(struct pl_conn *conn, int32_t throttle_ms) {
     }
 }
 
+void pl_conn_admit(struct pl_conn *conn) {
+    conn->asking = false;
+    pl_reactor_add_ready(conn->reactor, conn);
+}
+
+void pl_conn_identify(struct pl_conn *conn, const char *user, uint32_t subject,
+                      int64_t lifetime_ms) {
+    if (pl_client_set_user(&conn->client, user, strlen(user)) != PL_OK) {
+        pl_conn_close(conn);
+        return;
+    }
+    conn->client.subject = subject;
+    conn->authenticated = true;
+    conn->sends_tokens = false;
+    conn->expires_ms = lifetime_ms < 0 ? 0 : conn->reactor->now_ms + (uint64_t)lifetime_ms;
+}
+
 static struct pl_conn *conn_create(struct pl_reactor *reactor,
                                    const struct pl_transport_kind *kind, uint8_t listener,
                                    const struct pl_accepted *accepted) {
@@ -94,6 +111,8 @@ static struct pl_conn *conn_create(struct pl_reactor *reactor,
     conn->listener = listener;
     conn->needed = PL_FRAME_PREFIX_BYTES;
     conn->writable = true;
+    conn->asking = (reactor->guards[listener] & PL_GUARD_ASK) != 0;
+    conn->authenticated = (reactor->guards[listener] & PL_GUARD_SASL) == 0;
     conn->idle.fire = on_idle;
     conn->unmute.fire = on_unmute;
     pl_client_open(&conn->client);
@@ -116,6 +135,17 @@ static enum pl_err enter_table(struct pl_conn *conn) {
     return err;
 }
 
+static void ask_to_admit(struct pl_conn *conn) {
+    struct pl_event event = {
+        .kind = PL_EVENT_OPENED, .handle = conn->handle, .listener = conn->listener};
+    memcpy(event.peer, conn->peer, sizeof event.peer);
+    memcpy(event.local, conn->local, sizeof event.local);
+    conn->told_python = true;
+    if (pl_outbox_send(&conn->reactor->outbox, &event) != PL_OK) {
+        pl_conn_close(conn);
+    }
+}
+
 enum pl_err pl_conn_open(struct pl_reactor *reactor, const struct pl_transport_kind *kind,
                          uint8_t listener, const struct pl_accepted *accepted) {
     pl_reactor_assert(reactor);
@@ -136,6 +166,9 @@ enum pl_err pl_conn_open(struct pl_reactor *reactor, const struct pl_transport_k
         pl_timer_set(&reactor->timers, &conn->idle, idle_end_ms(conn));
     }
     PL_COUNT(reactor->counters.connections_opened, 1);
+    if (conn->asking) {
+        ask_to_admit(conn);
+    }
     return PL_OK;
 }
 
@@ -185,6 +218,7 @@ static void refuse(struct pl_conn *conn) {
 
 static bool is_stalled(const struct pl_conn *conn) {
     return conn->state != PL_CONN_OPEN || conn->reactor->draining || conn->control != NULL ||
+           conn->asking ||
            conn->verifying || conn->muted_until_ms > conn->reactor->now_ms ||
            conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES;
 }
@@ -272,6 +306,49 @@ static void let_go_of_verified(struct pl_conn *conn) {
     conn->verified_count = 0;
 }
 
+enum { SASL_HANDSHAKE = 17, API_VERSIONS = 18, SASL_AUTHENTICATE = 36, BARE_TOKEN_VERSION = -1 };
+
+/* Who is not authenticated, or not any more, may do nothing else first. */
+static bool may_send(const struct pl_conn *conn, int16_t api_key) {
+    bool authenticates = api_key == SASL_HANDSHAKE || api_key == SASL_AUTHENTICATE;
+    if (!conn->authenticated) {
+        return authenticates || api_key == API_VERSIONS;
+    }
+    bool expired = conn->expires_ms != 0 && conn->reactor->now_ms >= conn->expires_ms;
+    return authenticates || !expired;
+}
+
+static void read_as_token(uint8_t *frame, size_t length, struct pl_request *request) {
+    request->body = frame;
+    request->length = length;
+    request->client_id_length = -1;
+    request->api_key = SASL_AUTHENTICATE;
+    request->api_version = BARE_TOKEN_VERSION;
+}
+
+static enum pl_err read_frame(struct pl_conn *conn, uint8_t *frame, size_t length,
+                              struct pl_request *request) {
+    if (conn->sends_tokens) {
+        read_as_token(frame, length, request);
+        return PL_OK;
+    }
+    enum pl_err err = pl_frame_parse(frame, length, request);
+    if (err == PL_OK && !may_send(conn, request->api_key)) {
+        err = PL_ERR_INVALID;
+    }
+    if (err == PL_OK) {
+        size_t id_length = request->client_id_length > 0 ? (size_t)request->client_id_length : 0;
+        err = pl_client_set_id(&conn->client, request->client_id, id_length);
+    }
+    return err;
+}
+
+static size_t largest_frame(const struct pl_conn *conn) {
+    size_t largest = conn->reactor->max_frame_bytes;
+    bool known = conn->authenticated || largest < PL_MAX_UNKNOWN_FRAME_BYTES;
+    return known ? largest : PL_MAX_UNKNOWN_FRAME_BYTES;
+}
+
 /* False when it is to be taken later: it waits for the transaction coordinator. */
 static bool take_frame(struct pl_conn *conn, uint8_t *frame, size_t length) {
     struct pl_request request = {.client = &conn->client,
@@ -280,11 +357,7 @@ static bool take_frame(struct pl_conn *conn, uint8_t *frame, size_t length) {
                                  .verified = conn->verified,
                                  .verified_count = conn->verified_count};
     bool asked = false;
-    enum pl_err err = pl_frame_parse(frame, length, &request);
-    if (err == PL_OK) {
-        size_t id_length = request.client_id_length > 0 ? (size_t)request.client_id_length : 0;
-        err = pl_client_set_id(&conn->client, request.client_id, id_length);
-    }
+    enum pl_err err = read_frame(conn, frame, length, &request);
     if (err == PL_OK) {
         err = ask_to_verify(conn, &request, &asked);
     }
@@ -306,7 +379,8 @@ static size_t cut_frames(struct pl_conn *conn, uint8_t *bytes, size_t n) {
     conn->needed = PL_FRAME_PREFIX_BYTES;
     while (!is_stalled(conn) && n - used >= PL_FRAME_PREFIX_BYTES) {
         size_t length = 0;
-        if (pl_frame_length(bytes + used, conn->reactor->max_frame_bytes, &length) != PL_OK) {
+        size_t shortest = conn->sends_tokens ? 0 : PL_FRAME_SHORTEST_BYTES;
+        if (pl_frame_length(bytes + used, shortest, largest_frame(conn), &length) != PL_OK) {
             refuse(conn);
             break;
         }

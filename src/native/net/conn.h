@@ -43,6 +43,10 @@ struct pl_conn { /* owned by the reactor's table */
     enum pl_conn_state state;
     uint8_t listener;
     struct pl_client client;
+    bool asking;        /* is not read before it is admitted */
+    bool authenticated; /* as far as its listener wants it */
+    bool sends_tokens;  /* its frames are bare tokens of SASL */
+    uint64_t expires_ms; /* when it has to authenticate again; 0: never */
 
     /* input */
     bool readable;         /* the socket may hold bytes, or its end */
@@ -84,6 +88,10 @@ void pl_conn_drain(struct pl_conn *conn);
 void pl_conn_reply(struct pl_conn *conn, struct pl_chain *chain);
 /* Takes `answers`, which came from malloc, for the request that waits for them. */
 void pl_conn_verified(struct pl_conn *conn, struct pl_verification *answers, int32_t count);
+void pl_conn_admit(struct pl_conn *conn);
+/* A copy is made of `user`. The connection is closed when there is no memory for it. */
+void pl_conn_identify(struct pl_conn *conn, const char *user, uint32_t subject,
+                      int64_t lifetime_ms);
 /* Not read before that much time is over. */
 void pl_conn_mute(struct pl_conn *conn, int32_t throttle_ms);
 /* Cancels its replies. It stays readable to the caller until the end of the turn. */

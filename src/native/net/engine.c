@@ -231,8 +231,8 @@ static void deliver_reply(struct pl_mail *mail) {
     }
 }
 
-int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
-                    size_t length) {
+static int send_frame(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
+                      size_t length, bool even_empty) {
     if (length > INT32_MAX) {
         return EMSGSIZE;
     }
@@ -251,12 +251,22 @@ int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t
         .kind = PL_CHAIN_MEMORY,
         .data = reply->frame,
         .fd = -1,
-        .length = length == 0 ? 0 : 4 + length,
+        .length = length > 0 || even_empty ? 4 + length : 0,
         .release = free,
         .owner = reply,
     };
     pl_mailbox_send(&engine->reactor.mailbox, &reply->mail);
     return 0;
+}
+
+int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
+                    size_t length) {
+    return send_frame(engine, connection, bytes, length, false);
+}
+
+int pl_engine_send_token(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
+                         size_t length) {
+    return send_frame(engine, connection, bytes, length, true);
 }
 
 static void run_close_connection(struct pl_call *call) {

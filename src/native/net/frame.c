@@ -3,11 +3,10 @@
 #include "base/bytes.h"
 #include "base/cursor.h"
 
-enum { SHORTEST_BYTES = 10 }; /* key, version, correlation id, length of the client id */
-
-enum pl_err pl_frame_length(const uint8_t *prefix, size_t max_bytes, size_t *length) {
+enum pl_err pl_frame_length(const uint8_t *prefix, size_t min_bytes, size_t max_bytes,
+                            size_t *length) {
     uint32_t n = pl_get_u32(prefix);
-    if (n > INT32_MAX || n < SHORTEST_BYTES) {
+    if (n > INT32_MAX || n < min_bytes) {
         return PL_ERR_INVALID;
     }
     if (n > max_bytes) {

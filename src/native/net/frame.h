@@ -12,11 +12,15 @@
 #include "api/lane.h"
 #include "base/err.h"
 
-enum { PL_FRAME_PREFIX_BYTES = 4 };
+enum {
+    PL_FRAME_PREFIX_BYTES = 4,
+    PL_FRAME_SHORTEST_BYTES = 10, /* key, version, correlation id, length of the client id */
+};
 
-/* Bytes after the prefix; PL_ERR_LIMIT above max_bytes, PL_ERR_INVALID when too short to be a
- * request. Reads PL_FRAME_PREFIX_BYTES. */
-PL_MUST_CHECK enum pl_err pl_frame_length(const uint8_t *prefix, size_t max_bytes, size_t *length);
+/* Bytes after the prefix; PL_ERR_LIMIT above max_bytes, PL_ERR_INVALID below min_bytes, which for
+ * a request is PL_FRAME_SHORTEST_BYTES. Reads PL_FRAME_PREFIX_BYTES. */
+PL_MUST_CHECK enum pl_err pl_frame_length(const uint8_t *prefix, size_t min_bytes,
+                                          size_t max_bytes, size_t *length);
 
 /* The frame without its prefix. Sets the fields of the header and where the body is; PL_ERR_INVALID
  * when the bytes are no request. */

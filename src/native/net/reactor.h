@@ -70,6 +70,7 @@ struct pl_reactor { /* owned by the engine */
 
     struct pl_listening *listening[PL_MAX_LISTENERS];
     int listening_count;
+    uint8_t guards[UINT8_MAX + 1]; /* of listeners, by number: enum pl_guard */
     bool serving, draining;
     uint64_t drain_token;
     struct pl_timer drain_end;

@@ -130,6 +130,11 @@ void pl_broker_read_counters(const struct pl_broker *broker,
     (void)broker, (void)counters;
 }
 
+struct pl_access *pl_broker_access(struct pl_broker *broker) {
+    (void)broker;
+    return NULL;
+}
+
 struct pl_quotas *pl_broker_quotas(struct pl_broker *broker) {
     (void)broker;
     return NULL;

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < PL_FRAME_PREFIX_BYTES) {
         return 0;
     }
-    if (pl_frame_length(data, PL_MAX_FRAME_BYTES, &length) == PL_OK) {
+    if (pl_frame_length(data, PL_FRAME_SHORTEST_BYTES, PL_MAX_FRAME_BYTES, &length) == PL_OK) {
         assert(length <= PL_MAX_FRAME_BYTES);
     }
     uint8_t *frame = malloc(size); /* of exactly this size, so that a read beyond it is seen */

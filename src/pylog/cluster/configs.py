@@ -12,7 +12,6 @@ from pylog.cluster.store import Condition, Write
 from pylog.config import BrokerConfig, ConfigError, Dynamic, Kind, Option, Table, split_list
 from pylog.options import BROKER, CLIENT_METRICS, TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
-from pylog.telemetry.subscriptions import subscription_of
 
 Texts = Mapping[str, str]
 ALL_BROKERS: Final = ""
@@ -143,6 +142,8 @@ class Configs:
             check_topic_configs(self._config, after)
             return
         if table is CLIENT_METRICS:
+            from pylog.telemetry.subscriptions import subscription_of
+
             subscription_of(after)
             return
         for key in after.keys() | before.keys():

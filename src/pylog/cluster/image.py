@@ -11,6 +11,7 @@ partitions/TOPIC_ID/INDEX      ``{"leader", "epoch", "isr", "version"}``, once i
 configs/TYPE/NAME              ``{setting: text}``; TYPE is topic, broker, group,
                                client-metrics
 features/NAME                  level
+users/MECHANISM/NAME           ``{"salt", "iterations", "stored_key", "server_key"}``, hex
 quotas/ENTITY                  ``{quota: number}``; see :func:`quota_key`
 =============================  ==================================================================
 
@@ -26,6 +27,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from pylog.cluster.store import Change, Commit, Entry, Snapshot
+from pylog.security.credentials import Credential, ScramMechanism
 
 NO_LEADER: Final = -1
 _EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
@@ -77,6 +79,7 @@ class Image(NamedTuple):
     topic_names: Mapping[bytes, str] = _EMPTY  # by topic id
     configs: Mapping[tuple[str, str], Mapping[str, str]] = _EMPTY
     features: Mapping[str, int] = _EMPTY
+    users: Mapping[str, Mapping[ScramMechanism, Credential]] = _EMPTY
     quotas: Mapping[QuotaEntity, Mapping[str, float]] = _EMPTY
     versions: Mapping[str, int] = _EMPTY
 
@@ -119,6 +122,11 @@ def broker_key(broker_id: int) -> str:
 
 def feature_key(name: str) -> str:
     return f"features/{name}"
+
+
+def user_key(mechanism: ScramMechanism, user: str) -> str:
+    """Of a credential."""
+    return f"users/{int(mechanism)}/{user}"
 
 
 def quota_key(entity: QuotaEntity) -> str:
@@ -199,8 +207,24 @@ class _Draft:
             self._put("configs", (scope, name), value or None)
         elif kind == "features":
             self._put("features", rest, value)
+        elif kind == "users":
+            self._apply_user(rest, value)
         elif kind == "quotas":
             self._put("quotas", tuple((of, name) for of, name in json.loads(rest)), value)
+
+    def _apply_user(self, rest: str, value: dict[str, Any] | None) -> None:
+        number, _, user = rest.partition("/")
+        credentials = dict(self._table("users").get(user, {}))
+        if value is None:
+            credentials.pop(ScramMechanism(int(number)), None)
+        else:
+            credentials[ScramMechanism(int(number))] = Credential(
+                bytes.fromhex(value["salt"]),
+                value["iterations"],
+                bytes.fromhex(value["stored_key"]),
+                bytes.fromhex(value["server_key"]),
+            )
+        self._put("users", user, credentials or None)
 
     def _apply_topic(self, name: str, value: dict[str, Any] | None) -> None:
         before = self._table("topics").get(name)

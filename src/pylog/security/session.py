@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from pylog.security.sasl import Authentication
+
 ANONYMOUS: Final = "User:ANONYMOUS"
 
 
@@ -15,6 +17,7 @@ class Session:
     principal: str = ANONYMOUS
     software_name: str = ""
     software_version: str = ""
+    authentication: Authentication | None = None  # where the listener wants one
 
 
 class Sessions:

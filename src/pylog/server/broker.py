@@ -28,10 +28,12 @@ from pylog.cluster.quotas import MutationQuota, Quotas, engine_rules
 from pylog.cluster.sqlite_store import SqliteStore
 from pylog.cluster.store import Store, Write
 from pylog.cluster.topics import Topics
+from pylog.cluster.users import Users
 from pylog.config import BrokerConfig
 from pylog.engine import Engine, EngineOptions
 from pylog.log.layout import METADATA_STORE, DataFolder
 from pylog.server.dispatch import Dispatcher
+from pylog.server.gate import Gate
 from pylog.server.handlers import Handlers
 from pylog.server.listeners import (
     Address,
@@ -40,10 +42,10 @@ from pylog.server.listeners import (
     format_host_port,
     listeners_of,
 )
-from pylog.telemetry.clients import ClientMetrics
 
 if TYPE_CHECKING:
     from pylog.coordinator.service import Coordinators
+    from pylog.telemetry.clients import ClientMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Broker:
         self.endpoints: list[Endpoint] = listeners_of(config)
         self._advertised = advertised_of(config)
         self.handlers = Handlers()
-        self.client_metrics = ClientMetrics(config.integer("telemetry.max.bytes"))
+        self.gate = Gate(config, self.endpoints)
         self._background: list[asyncio.Task[None]] = []
 
     # ---- start ----
@@ -114,6 +116,7 @@ class Broker:
         self.topics = Topics(self.metadata, self.partitions, self.config)
         self.configs = Configs(self.metadata, self.config)
         self.quotas = Quotas(self.metadata)
+        self.users = Users(self.metadata)
         self.mutations = MutationQuota(lambda: self.metadata.image)
         if not clean:
             await self.topics.begin_epochs(self.node_id)
@@ -121,6 +124,7 @@ class Broker:
         if INTERNAL_TOPICS & self.metadata.image.topics.keys():
             _ = self.coordinators  # they load while the first clients connect
         self._dispatcher = Dispatcher(self, self.handlers)
+        self.gate.open(self.engine, self.users, self.endpoints)
         self.engine.start(
             self._dispatcher.on_request,
             on_closed=self._dispatcher.on_closed,
@@ -176,6 +180,13 @@ class Broker:
             self.engine.set_quotas(engine_rules(after.quotas))
 
     # ---- serve ----
+
+    @cached_property
+    def client_metrics(self) -> ClientMetrics:
+        """Metrics that clients push; imported when the first of them asks, or is to be asked."""
+        from pylog.telemetry.clients import ClientMetrics
+
+        return ClientMetrics(self.config.integer("telemetry.max.bytes"))
 
     @property
     def cluster_id(self) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NO_ANSWER: Final = b""
+_BARE_TOKEN: Final = (36, -1)
 
 
 class Unanswerable(Exception):
@@ -58,6 +59,9 @@ class Dispatcher:
     async def _serve(self, request: Request, session: Session) -> None:
         engine = self._broker.engine
         try:
+            if (request.api_key, request.api_version) == _BARE_TOKEN:
+                self._broker.gate.take_bare_token(session, request.connection, request.body)
+                return
             answer = await self._answer(request, session)
         except (Unanswerable, WireError) as error:
             _log.warning("connection closed: %s", error, extra=_fields(request))

@@ -14,7 +14,7 @@ _ENDPOINT: Final = re.compile(
     r"(?P<name>[A-Za-z0-9_-]+)://(?P<host>\[[0-9a-fA-F:.]+\]|[^:/\[\]]*):(?P<port>-?\d+)"
 )
 _EVERY_INTERFACE: Final = frozenset({"", "0.0.0.0", "::"})
-_SERVED_PROTOCOLS: Final = frozenset({"PLAINTEXT"})
+_SERVED_PROTOCOLS: Final = frozenset({"PLAINTEXT", "SASL_PLAINTEXT"})
 
 
 class Endpoint(NamedTuple):

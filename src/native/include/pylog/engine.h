@@ -57,6 +57,7 @@ enum pl_event_kind {
     PL_EVENT_DONE,        /* of a call with a token */
     PL_EVENT_CLOSED,      /* a connection that had sent a control request is gone */
     PL_EVENT_OFFLINE,     /* a log went offline: handle is its partition's */
+    PL_EVENT_OPENED,  /* of a listener that asks: owes one pl_engine_admit; peer, local, listener */
     PL_EVENT_WARNING,     /* data: text for the operator's log */
     PL_EVENT_VERIFY,      /* transactions begin on partitions: owes one pl_engine_verified.
                              client_id: the transactional id; api_version: of the Produce;
@@ -105,6 +106,40 @@ struct pl_verification {
 /* The answers to one PL_EVENT_VERIFY, as many as it has asked for. Returns 0 or ENOMEM. */
 int pl_engine_verified(struct pl_engine *engine, uint64_t connection,
                        const struct pl_verification *answers, int32_t count);
+
+/* ---- who clients are, and what they may do ---- */
+
+/* What connections of a listener have to pass before they are served. */
+enum pl_guard {
+    PL_GUARD_NONE = 0,
+    PL_GUARD_ASK = 1,  /* PL_EVENT_OPENED first; they are not read before pl_engine_admit */
+    PL_GUARD_SASL = 2, /* they may send ApiVersions, SaslHandshake and SaslAuthenticate only,
+                          before pl_engine_identify */
+};
+/* Holds for connections that are accepted afterwards; `guards` are or-ed. Returns 0 or ENOMEM. */
+int pl_engine_guard(struct pl_engine *engine, uint8_t listener, int guards);
+int pl_engine_admit(struct pl_engine *engine, uint64_t connection);
+/* The connection is that of a user from now on, for so long (-1: for ever): then it has to
+ * authenticate again (KIP-368). Without authentication, ANONYMOUS is identified too, to give it
+ * a subject. Returns 0 or ENOMEM. */
+int pl_engine_identify(struct pl_engine *engine, uint64_t connection, const char *user,
+                       uint32_t subject, int64_t lifetime_ms);
+/* SaslHandshake version 0: frames are bare tokens, told as SaslAuthenticate version -1, until the
+ * connection is identified. Returns 0 or ENOMEM. */
+int pl_engine_expect_tokens(struct pl_engine *engine, uint64_t connection);
+/* Like pl_engine_reply, but zero bytes are sent as an empty frame. */
+int pl_engine_send_token(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
+                         size_t length);
+
+enum pl_access_bit { PL_ACCESS_READ = 1, PL_ACCESS_WRITE = 2 };
+struct pl_grant { /* what a subject may do to a topic */
+    const char *topic;
+    uint8_t bits;
+};
+/* A subject (from 1 on) is a user at an address; see broker/access.h. `otherwise` holds for topics
+ * without a grant. In force for requests that are read after the call. Returns 0 or ENOMEM. */
+int pl_engine_set_grants(struct pl_engine *engine, uint32_t subject, uint8_t otherwise,
+                         bool replace, const struct pl_grant *grants, int32_t count);
 
 /* ---- quotas: see broker/quota.h for which rule holds ---- */
 
