@@ -426,6 +426,24 @@ BROKER: Final = Table(
             "Largest payload of metrics that a client may push (KIP-714).",
             at_least(1),
         ),
+        _int(
+            "group.consumer.session.timeout.ms",
+            "45000",
+            "Session timeout of a member of the consumer protocol.",
+            at_least(1),
+        ),
+        _int(
+            "group.consumer.heartbeat.interval.ms",
+            "5000",
+            "What a member of the consumer protocol is told to wait between two heartbeats.",
+            at_least(1),
+        ),
+        _int(
+            "group.consumer.max.size",
+            _INT_MAX,
+            "Most members of a group of the consumer protocol.",
+            at_least(1),
+        ),
         # ---- transactions ----
         _int(
             "transaction.max.timeout.ms",
@@ -498,6 +516,37 @@ def _own(name: str, kind: Kind, default: str, doc: str, check: Check | None = No
 
 
 _HOUR: Final = 3_600_000
+
+def _group(name: str, synonym: str, doc: str) -> Option:
+    """A group's setting with the type, default and check of the broker's."""
+    model = BROKER[synonym]
+    return Option(
+        name,
+        model.kind,
+        model.default,
+        doc,
+        model.check,
+        Scope.GROUP,
+        Dynamic.CLUSTER,
+        (Synonym(synonym),),
+    )
+
+
+GROUP: Final = Table(
+    (
+        _group(
+            "consumer.session.timeout.ms",
+            "group.consumer.session.timeout.ms",
+            "Session timeout of a member of the consumer protocol.",
+        ),
+        _group(
+            "consumer.heartbeat.interval.ms",
+            "group.consumer.heartbeat.interval.ms",
+            "What a member of the consumer protocol is told to wait between two heartbeats.",
+        ),
+    )
+)
+
 
 TOPIC: Final = Table(
     (

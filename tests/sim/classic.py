@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from tests.sim.world import Waiting, World
 
-from pylog.coordinator.group import GroupShard
+from pylog.coordinator.group import GroupShard, Surroundings
 from pylog.coordinator.group_base import Client, Committer, GroupSettings
 from pylog.coordinator.offsets import OffsetToCommit
 from pylog.protocol.messages.heartbeat import HeartbeatRequest
@@ -22,7 +22,7 @@ SETTINGS = GroupSettings()
 
 def new_world(settings: GroupSettings = SETTINGS) -> World[GroupShard]:
     numbers = itertools.count(1)
-    return World(lambda: GroupShard(settings, lambda: str(next(numbers))))
+    return World(lambda: GroupShard(Surroundings(settings, lambda: str(next(numbers)))))
 
 
 def subscription(*topics: str) -> bytes:

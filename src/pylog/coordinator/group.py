@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pylog.coordinator.classic_state import ClassicGroup, ClassicState
+from pylog.coordinator.consumer_migration import (
+    ClassicMembers,
+    can_downgrade,
+    can_upgrade,
+    downgrade,
+    upgrade,
+)
+from pylog.coordinator.consumer_state import LEAVE, LEAVE_STATIC, RESTORES, ConsumerGroup
 from pylog.coordinator.effects import Effects, Marker, Producer, Promise, Record, TimerName
 from pylog.coordinator.group_base import Client, Committer, Group, GroupSettings
-from pylog.coordinator.group_classic import ClassicGroups
+from pylog.coordinator.group_classic import ClassicGroups, sync_timer
+from pylog.coordinator.group_consumer import ConsumerGroups, ConsumerSettings, check_heartbeat
 from pylog.coordinator.offsets import FetchedOffset, Offsets, OffsetToCommit, TopicPartition
+from pylog.coordinator.topics_view import TopicsView
 from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from pylog.protocol.messages.delete_groups import DeletableGroupResult
 from pylog.protocol.messages.describe_groups import DescribedGroup, DescribedGroupMember
 from pylog.protocol.messages.heartbeat import HeartbeatRequest
 from pylog.protocol.messages.join_group import JoinGroupRequest
-from pylog.protocol.messages.leave_group import LeaveGroupRequest
+from pylog.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
 from pylog.protocol.messages.list_groups import ListedGroup
 from pylog.protocol.messages.sync_group import SyncGroupRequest
 from pylog.protocol.records.classic_group import GroupMetadataKey, GroupMetadataValue
+from pylog.protocol.records.consumer_group import ConsumerGroupMetadataKey
 from pylog.protocol.records.offsets import OffsetCommitKey, OffsetCommitValue
 
 _EXPIRY_TIMER: TimerName = ("expiry",)
@@ -34,18 +47,32 @@ def _random_id() -> str:
     return str(uuid.uuid4())
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What groups obey and look at, besides their own state."""
+
+    settings: GroupSettings = field(default_factory=GroupSettings)
+    new_id: Callable[[], str] = _random_id
+    topics: Callable[[], TopicsView] = TopicsView
+    consumer_settings: Callable[[str], ConsumerSettings] = lambda group_id: ConsumerSettings()
+
+
 class GroupShard:
     """Groups whose id hashes to one partition. Every public method is one step, or a look."""
 
-    def __init__(self, settings: GroupSettings, new_id: Callable[[], str] = _random_id) -> None:
+    def __init__(self, around: Surroundings) -> None:
         self.groups: dict[str, Group] = {}
-        self.offsets = Offsets(settings)
-        self._settings = settings
+        self.offsets = Offsets(around.settings)
+        self._around = around
+        self._settings = around.settings
         self._loaded = False
-        self._classic = ClassicGroups(settings, new_id)
+        self._classic = ClassicGroups(around.settings, around.new_id)
+        self._consumer = ConsumerGroups(around.consumer_settings, around.topics, around.new_id)
+        self._mixed = ClassicMembers(self._consumer)
         self._replays: dict[type, Callable[[Any, Any, int], None]] = {
             OffsetCommitKey: self._replay_offset,
             GroupMetadataKey: self._replay_classic,
+            **dict.fromkeys(RESTORES, self._replay_consumer),
         }
 
     # ---- members of the classic protocol ----
@@ -55,13 +82,19 @@ class GroupShard:
     ) -> Effects:
         self._check_join(request)
         group = self.groups.get(request.group_id)
-        if group is None:
+        if isinstance(group, ConsumerGroup) and not group.is_empty():
+            return self._mixed.join(group, request, client, promise, now_ms)
+        before = Effects()
+        if group is None or isinstance(group, ConsumerGroup):
             if request.member_id != "":
                 raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
+            if group is not None:
+                group.write_tombstones(before)
             group = ClassicGroup(request.group_id, now_ms)
         if not isinstance(group, ClassicGroup):
             raise ApiError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
         out = self._classic.join(group, request, client, promise, now_ms)
+        out.records[:0] = before.records
         if group.members or group.pending_members:
             self.groups[request.group_id] = group
         return out
@@ -74,23 +107,86 @@ class GroupShard:
             raise ApiError(ErrorCode.INVALID_SESSION_TIMEOUT)
 
     def sync(self, request: SyncGroupRequest, promise: Promise, now_ms: int) -> Effects:
-        group = self._classic_of_member(request.group_id)
+        group = self._group_of_member(request.group_id)
+        if isinstance(group, ConsumerGroup):
+            return self._mixed.sync(group, request, promise)
         return self._classic.sync(group, request, promise, now_ms)
 
     def heartbeat(self, request: HeartbeatRequest, promise: Promise) -> Effects:
-        group = self._classic_of_member(request.group_id)
+        group = self._group_of_member(request.group_id)
+        if isinstance(group, ConsumerGroup):
+            return self._mixed.heartbeat(group, request, promise)
         return self._classic.heartbeat(group, request, promise)
 
     def leave(self, request: LeaveGroupRequest, promise: Promise, now_ms: int) -> Effects:
-        group = self._classic_of_member(request.group_id)
-        return self._classic.leave(group, request, promise, now_ms)
+        group = self._group_of_member(request.group_id)
+        if isinstance(group, ClassicGroup):
+            return self._classic.leave(group, request, promise, now_ms)
+        out = Effects()
+        gone, answers = self._mixed.leaving(group, request)
+        if gone:
+            self._remove_consumers(group, set(gone), now_ms, out)
+        out.reply(promise, LeaveGroupResponse(members=answers))
+        return out
 
-    def _classic_of_member(self, group_id: str) -> ClassicGroup:
+    def _group_of_member(self, group_id: str) -> ClassicGroup | ConsumerGroup:
         _check_group_id(group_id)
         group = self.groups.get(group_id)
-        if not isinstance(group, ClassicGroup):
+        if not isinstance(group, (ClassicGroup, ConsumerGroup)):
             raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
         return group
+
+    # ---- members of the consumer protocol ----
+
+    def consumer_heartbeat(
+        self,
+        request: ConsumerGroupHeartbeatRequest,
+        client: Client,
+        promise: Promise,
+        now_ms: int,
+    ) -> Effects:
+        check_heartbeat(request, client.version)
+        out = Effects()
+        if request.member_epoch in (LEAVE, LEAVE_STATIC):
+            group = self.consumer_group(request.group_id)
+            member = self._consumer.leave(group, request, promise, out)
+            if member is not None:
+                self._remove_consumers(group, {member.member_id}, now_ms, out)
+            return out
+        if request.member_epoch == 0:
+            group = self._consumer_group_to_join(request.group_id, now_ms, out)
+        else:
+            group = self.consumer_group(request.group_id)
+        self._consumer.heartbeat(group, request, client, promise, now_ms, out)
+        return out
+
+    def consumer_group(self, group_id: str) -> ConsumerGroup:
+        group = self.groups.get(group_id)
+        if not isinstance(group, ConsumerGroup):
+            what = "not found" if group is None else "not a consumer group"
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is {what}.")
+        return group
+
+    def _consumer_group_to_join(self, group_id: str, now_ms: int, out: Effects) -> ConsumerGroup:
+        """The group, or what becomes of a classic one, or a new one."""
+        group = self.groups.get(group_id)
+        if isinstance(group, ClassicGroup):
+            if group.is_empty():
+                group.write_tombstones(out)
+                return ConsumerGroup(group_id)
+            if can_upgrade(group, self._around.consumer_settings(group_id).max_size):
+                return upgrade(group, self._around.topics(), now_ms, out)
+        return ConsumerGroup(group_id) if group is None else self.consumer_group(group_id)
+
+    def _remove_consumers(
+        self, group: ConsumerGroup, gone: set[str], now_ms: int, out: Effects
+    ) -> None:
+        """Fence them; if only classic members are left, the group is theirs again."""
+        some_left_was_consumer = any(group.members[m].classic is None for m in gone)
+        if some_left_was_consumer and can_downgrade(group, gone, self._settings.max_size):
+            downgrade(group, gone, self._around.topics(), now_ms, out)
+        else:
+            self._consumer.fence(group, gone, out)
 
     # ---- offsets ----
 
@@ -247,6 +343,9 @@ class GroupShard:
         out = Effects()
         classic = [g for g in self.groups.values() if isinstance(g, ClassicGroup)]
         self._classic.on_loaded(classic, now_ms, out)
+        for group in self.groups.values():
+            if isinstance(group, ConsumerGroup):
+                self._consumer.on_loaded(group, out)
         out.set_timer(_EXPIRY_TIMER, self._settings.offsets_retention_check_interval_ms)
         return out
 
@@ -258,6 +357,8 @@ class GroupShard:
         group = self.groups.get(name[1])
         if isinstance(group, ClassicGroup):
             self._on_classic_timer(group, name, now_ms, out)
+        elif isinstance(group, ConsumerGroup) and name[-1] in group.members:
+            self._remove_consumers(group, {name[-1]}, now_ms, out)
         return out
 
     def _on_classic_timer(
@@ -267,7 +368,9 @@ class GroupShard:
             self._classic.on_session_timer(group, name[2], now_ms, out)
         elif name[0] == "join":
             self._classic.on_join_timer(group, now_ms, out)
-        else:
+        elif name[0] == "downgraded":
+            self._classic.rebalance(group, now_ms, out)
+        elif name == sync_timer(group.group_id):
             self._classic.on_sync_timer(group, now_ms, out)
 
     def _expire(self, now_ms: int, out: Effects) -> None:
@@ -295,14 +398,27 @@ class GroupShard:
     def _replay_classic(
         self, key: GroupMetadataKey, value: GroupMetadataValue | None, _: int
     ) -> None:
-        if value is None:
-            self.groups.pop(key.group, None)
-            return
         group = self.groups.get(key.group)
+        if value is None:
+            if isinstance(group, ClassicGroup):
+                del self.groups[key.group]
+            return
         if not self._loaded or not isinstance(group, ClassicGroup):
             group = ClassicGroup(key.group, None)
             self.groups[key.group] = group
         group.restore(value)
+
+    def _replay_consumer(self, key: Any, value: Any, _: int) -> None:
+        group = self.groups.get(key.group_id)
+        if not isinstance(group, ConsumerGroup):
+            if value is None:
+                return  # of what the group was before
+            group = ConsumerGroup(key.group_id)
+            self.groups[key.group_id] = group
+        if value is None and isinstance(key, ConsumerGroupMetadataKey):
+            del self.groups[key.group_id]
+            return
+        RESTORES[type(key)](group, key, value)
 
 
 def _check_group_id(group_id: str) -> None:

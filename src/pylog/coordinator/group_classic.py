@@ -430,6 +430,10 @@ class ClassicGroups:
         elif member is not None and group.is_in(_STABLE, _COMPLETING):
             self._prepare(group, now_ms, out)
 
+    def rebalance(self, group: ClassicGroup, now_ms: int, out: Effects) -> None:
+        """From outside: the group has just become a classic one again."""
+        self._rebalance(group, now_ms, out)
+
     def on_join_timer(self, group: ClassicGroup, now_ms: int, out: Effects) -> None:
         self._join_time_is_up(group, now_ms, out)
 

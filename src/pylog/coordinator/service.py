@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pylog.coordinator.group import GroupShard
+from pylog.config import Source
+from pylog.coordinator.group import GroupShard, Surroundings
 from pylog.coordinator.group_base import GroupSettings
+from pylog.coordinator.group_consumer import ConsumerSettings
 from pylog.coordinator.markers import MarkerWriter
 from pylog.coordinator.producer_ids import ProducerIds
 from pylog.coordinator.shards import Shards
+from pylog.coordinator.topics_view import TopicInfo, TopicsView
 from pylog.coordinator.txn import TransactionShard, TxnSettings
 from pylog.coordinator.txn_state import WriteMarkers
 from pylog.coordinator.verifier import Verifier
+from pylog.options import GROUP as GROUP_OPTIONS
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.types import GROUP, TRANSACTION
 
 if TYPE_CHECKING:
-    from pylog.cluster.image import Image
+    from pylog.cluster.image import Image, TopicImage
     from pylog.config import BrokerConfig
     from pylog.server.broker import Broker
 
@@ -33,12 +38,18 @@ class Coordinators:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        settings = _group_settings(broker.config)
+        self._seen_topics: Mapping[str, TopicImage] = {}
+        self._view = TopicsView()
+        around = Surroundings(
+            settings=_group_settings(broker.config),
+            topics=self._topics,
+            consumer_settings=self._consumer_settings,
+        )
         txn_settings = _txn_settings(broker.config)
         self.groups: Shards[GroupShard] = Shards(
             GROUP_TOPIC,
             GROUP,
-            lambda: GroupShard(settings),
+            lambda: GroupShard(around),
             broker.config.integer("node.id"),
             broker.partitions.get,
             broker.topics.ensure_internal,
@@ -59,6 +70,31 @@ class Coordinators:
             0: (0, self.groups),
             1: (1, self.transactions),
         }
+
+    def _topics(self) -> TopicsView:
+        """The topics of the image; made anew when they have changed only."""
+        topics = self._broker.metadata.image.topics
+        if topics is not self._seen_topics:
+            self._seen_topics = topics
+            self._view = TopicsView.of(
+                self._view.revision + 1,
+                ((t.name, TopicInfo(t.topic_id, len(t.partitions))) for t in topics.values()),
+            )
+        return self._view
+
+    def _consumer_settings(self, group_id: str) -> ConsumerSettings:
+        config, own = self._broker.config, self._broker.metadata.image.config("group", group_id)
+
+        def number(name: str) -> int:
+            value = config.resource_value(GROUP_OPTIONS[name], own, Source.GROUP)
+            assert isinstance(value, int)
+            return value
+
+        return ConsumerSettings(
+            session_timeout_ms=number("consumer.session.timeout.ms"),
+            heartbeat_interval_ms=number("consumer.heartbeat.interval.ms"),
+            max_size=config.integer("group.consumer.max.size"),
+        )
 
     def _carry_out(self, order: WriteMarkers) -> None:
         self.markers.carry_out(order)
