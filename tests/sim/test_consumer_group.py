@@ -1,0 +1,147 @@
+"""A consumer group under random members, lost answers, delays, topic changes and restarts.
+
+Held at every moment: no partition is used by two members; what a member is told it may use is what
+the coordinator has it down for. Members that keep answering end up with everything, each its share.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.sim.consumer import Consumer, ConsumerWorld
+from tests.sim.world import Waiting
+
+from pylog.protocol.errors import ErrorCode
+
+SEATS = st.integers(0, 3)
+REJOIN = {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.GROUP_ID_NOT_FOUND}
+
+
+class Client(Consumer):
+    """Uses what it was told, until it has given it up; a fenced one gives up everything."""
+
+    heard_at_ms = 0
+
+    def hears(self, waiting: Waiting) -> None:
+        if waiting.error is not None:
+            assert waiting.error.code in REJOIN, waiting.error
+            self.owned, self.assigned, self.epoch = set(), set(), 0
+            return
+        super().hears(waiting)
+        self.heard_at_ms = self.world.now_ms
+        self.owned |= self.assigned
+
+    def gives_up(self) -> None:
+        self.owned &= self.assigned
+
+    def heartbeat(self) -> Waiting:
+        if self.epoch == 0:
+            self.owned, self.assigned = set(), set()
+            return self.asks_to_join()
+        return self.asks(topic_partitions=self._partitions())
+
+
+class ConsumerGroupMachine(RuleBasedStateMachine):
+    """Four seats, each with a consumer that is replaced when it dies or leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = ConsumerWorld(events=5)
+        self.names = 0
+        self.seats = [self._new(["events"]) for _ in range(4)]
+
+    def _new(self, topics: list[str]) -> Client:
+        self.names += 1
+        return Client(self.world, f"c{self.names}", topics=topics, rebalance_timeout_ms=40_000)
+
+    @rule(seat=SEATS)
+    def beats(self, seat: int) -> None:
+        self.seats[seat].hears(self.seats[seat].heartbeat())
+
+    @rule(seat=SEATS)
+    def gives_up_and_beats(self, seat: int) -> None:
+        self.seats[seat].gives_up()
+        self.beats(seat)
+
+    @rule()
+    def all_give_up_and_beat(self) -> None:
+        for seat in range(4):
+            self.gives_up_and_beats(seat)
+
+    @rule(seat=SEATS)
+    def answer_is_lost(self, seat: int) -> None:
+        self.seats[seat].heartbeat()
+
+    @rule(seat=SEATS)
+    def broker_dies_during_a_heartbeat(self, seat: int) -> None:
+        world, lost = self.world, Waiting()
+        world.ask = lambda step: world.dies_during(step) or lost  # type: ignore[method-assign]
+        try:
+            self.seats[seat].heartbeat()
+        finally:
+            del world.ask  # type: ignore[method-assign]
+
+    @rule(seat=SEATS, topics=st.sampled_from([["events"], ["events", "totals"], ["totals"]]))
+    def leaves_and_is_replaced(self, seat: int, topics: list[str]) -> None:
+        if self.seats[seat].epoch > 0:
+            self.seats[seat].leaves()
+        self.seats[seat] = self._new(topics)
+
+    @rule(seat=SEATS)
+    def dies_and_is_replaced(self, seat: int) -> None:
+        self.seats[seat] = self._new(["events"])
+
+    @rule(ms=st.sampled_from([1, 5_000, 30_000, 45_000]))
+    def time_passes(self, ms: int) -> None:
+        self.world.after(ms)
+        for client in self.seats:  # who has not been heard for so long stops by itself
+            if self.world.now_ms - client.heard_at_ms >= 45_000:
+                client.owned, client.assigned, client.epoch = set(), set(), 0
+
+    @rule(events=st.integers(1, 7), totals=st.integers(0, 3))
+    def topics_change(self, events: int, totals: int) -> None:
+        grown = max(events, self.world.view.by_name["events"].partition_count)
+        self.world.set_topics(events=grown, **({"totals": totals} if totals else {}))
+
+    @rule()
+    def broker_restarts(self) -> None:
+        self.world.restart()
+
+    @invariant()
+    def nothing_is_used_twice(self) -> None:
+        used = [
+            partition
+            for client in self.seats
+            for partition in client.owned & client.assigned
+            if self._is_member(client)
+        ]
+        assert len(used) == len(set(used)), used
+
+    def _is_member(self, client: Client) -> bool:
+        group = self.world.shard.groups.get("orders")
+        return group is not None and client.name in group.members
+
+    def teardown(self) -> None:
+        self.world.after(45_000)
+        for client in self.seats:
+            client.epoch = 0
+        for _ in range(14):
+            self.all_give_up_and_beat()
+        view = self.world.view
+        wanted = {
+            (name, index)
+            for client in self.seats
+            for name in client.topics or ()
+            if name in view.by_name
+            for index in range(view.by_name[name].partition_count)
+        }
+        held = [partition for client in self.seats for partition in client.assigned]
+        assert sorted(held) == sorted(wanted)
+        assert self.world.group.state_name() == "Stable"
+
+
+ConsumerGroupMachine.TestCase.settings = settings(
+    max_examples=80, stateful_step_count=50, deadline=None
+)
+TestConsumerGroup = ConsumerGroupMachine.TestCase
