@@ -17,6 +17,9 @@ from confluent_kafka import Consumer, Producer
 ROOT = Path(__file__).resolve().parents[2]
 MAX_WHEEL_BYTES = 8_000_000
 
+# One worker builds: the build folder is one.
+pytestmark = pytest.mark.xdist_group("wheel")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
