@@ -42,19 +42,16 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(environment: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen(
-        [environment / "pylog", "serve", "--data-dir", "data", "--listen", "127.0.0.1:0"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    match = re.search(r"listening on (\S+:\d+)", process.stdout.readline())
-    assert match is not None
-    yield process, match[1]
-    process.kill()
-    process.wait()
+    serve = [environment / "pylog", "serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]
+    path = {"PATH": os.environ["PATH"]}
+    with subprocess.Popen(
+        serve, cwd=tmp_path, env=path, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        match = re.search(r"listening on (\S+:\d+)", process.stdout.readline())
+        assert match is not None
+        yield process, match[1]
+        process.kill()
 
 
 def test_one_wheel_serves_three_python_versions_and_stays_small(wheel: Path) -> None:
