@@ -188,7 +188,7 @@ static bool time_to_roll(const struct pl_log *log, const struct pl_segment *acti
     if (tail->size == 0 || tail->first_timestamp_ms < 0 || header->max_timestamp < 0) {
         return false;
     }
-    return header->max_timestamp - tail->first_timestamp_ms > log->config.segment_ms;
+    return header->max_timestamp - tail->first_timestamp_ms > pl_log_max_segment_ms(log);
 }
 
 static bool must_roll(const struct pl_log *log, const struct pl_segment *active,

@@ -49,6 +49,27 @@ enum pl_err pl_log_heal(struct pl_log *log, struct pl_segment *segment) {
     return err == PL_ERR_NO_SPACE ? PL_OK : err; /* in memory they serve as well */
 }
 
+enum pl_err pl_log_first_time(struct pl_log *log, struct pl_segment *segment,
+                              int64_t *timestamp_ms) {
+    enum pl_err err = PL_OK;
+    if (segment->tail.first_timestamp_ms == PL_TIME_UNKNOWN && segment->written > 0) {
+        err = pl_log_open_file(log, segment);
+        if (err != PL_OK) {
+            return err;
+        }
+        uint8_t buffer[PL_BATCH_HEADER_BYTES];
+        struct pl_scan scan;
+        pl_scan_open(&scan, log->fs, segment->fd, 0, segment->written, buffer, sizeof buffer);
+        err = pl_scan_next(&scan);
+        if (err == PL_OK) {
+            segment->tail.first_timestamp_ms = scan.header.max_timestamp;
+        }
+        pl_scan_close(&scan);
+    }
+    *timestamp_ms = segment->tail.first_timestamp_ms;
+    return err;
+}
+
 enum pl_err pl_log_highest_time(struct pl_log *log, struct pl_segment *segment,
                                 int64_t *timestamp_ms) {
     enum pl_err err = pl_segment_max_timestamp(segment, timestamp_ms);

@@ -60,10 +60,6 @@ static enum pl_err unlink_name(struct pl_log *log, const struct pl_file_name *na
 
 /* ---- interrupted swaps ---- */
 
-struct range {
-    int64_t from, to;
-};
-
 /* End offset of a file of batches that was flushed before it got its name. */
 static enum pl_err end_of_swap(struct pl_log *log, const struct pl_file_name *name, int64_t *end) {
     char path[PL_PATH_BYTES];
@@ -87,35 +83,13 @@ static enum pl_err end_of_swap(struct pl_log *log, const struct pl_file_name *na
     return err == PL_ERR_NOT_FOUND ? PL_OK : err;
 }
 
-/* Offsets that the .swap segments stand for; an empty range when there are none. */
-static enum pl_err swap_range(struct pl_log *log, const struct names *names, struct range *range) {
-    *range = (struct range){INT64_MAX, INT64_MIN};
-    for (size_t i = 0; i < names->count; i++) {
-        const struct pl_file_name *name = &names->all[i];
-        if (name->phase != PL_PHASE_SWAP || name->kind != PL_FILE_LOG) {
-            continue;
-        }
-        int64_t end;
-        enum pl_err err = end_of_swap(log, name, &end);
-        if (err != PL_OK) {
-            return err;
-        }
-        if (name->base_offset < range->from) {
-            range->from = name->base_offset;
-        }
-        if (end > range->to) {
-            range->to = end;
-        }
-    }
-    return PL_OK;
-}
-
-static enum pl_err remove_replaced(struct pl_log *log, const struct names *names,
-                                   const struct range *range) {
+/* Files of the segments that a .swap segment was made from. Their snapshots stay. */
+static enum pl_err remove_replaced(struct pl_log *log, const struct names *names, int64_t from,
+                                   int64_t to) {
     for (size_t i = 0; i < names->count; i++) {
         const struct pl_file_name *name = &names->all[i];
         bool replaced = name->phase == PL_PHASE_LIVE && name->kind != PL_FILE_SNAPSHOT &&
-                        name->base_offset >= range->from && name->base_offset < range->to;
+                        name->base_offset >= from && name->base_offset < to;
         enum pl_err err = replaced ? unlink_name(log, name) : PL_OK;
         if (err != PL_OK) {
             return err;
@@ -142,13 +116,22 @@ static enum pl_err rename_swaps(struct pl_log *log, const struct names *names) {
     return PL_OK;
 }
 
-static enum pl_err finish_swaps(struct pl_log *log, struct names *names) {
-    struct range range;
-    enum pl_err err = swap_range(log, names, &range);
-    if (err == PL_OK) {
-        err = remove_replaced(log, names, &range);
+static enum pl_err finish_swaps(struct pl_log *log, const struct names *names) {
+    for (size_t i = 0; i < names->count; i++) {
+        const struct pl_file_name *name = &names->all[i];
+        if (name->phase != PL_PHASE_SWAP || name->kind != PL_FILE_LOG) {
+            continue;
+        }
+        int64_t end;
+        enum pl_err err = end_of_swap(log, name, &end);
+        if (err == PL_OK) {
+            err = remove_replaced(log, names, name->base_offset, end);
+        }
+        if (err != PL_OK) {
+            return err;
+        }
     }
-    return err == PL_OK ? rename_swaps(log, names) : err;
+    return rename_swaps(log, names);
 }
 
 /* While a .cleaned file is left, .swap files from its offset on are not complete: the segments
@@ -162,14 +145,13 @@ static int64_t first_cleaned(const struct names *names) {
     return INT64_MAX;
 }
 
-static enum pl_err remove_leftovers(struct pl_log *log, struct names *names) {
-    int64_t incomplete_from = first_cleaned(names);
+/* Unlinks the files of a phase from an offset on, and drops their names. */
+static enum pl_err remove_phase(struct pl_log *log, struct names *names, enum pl_file_phase phase,
+                                int64_t from) {
     size_t kept = 0;
     for (size_t i = 0; i < names->count; i++) {
         struct pl_file_name name = names->all[i];
-        bool leftover = name.phase == PL_PHASE_DELETED || name.phase == PL_PHASE_CLEANED ||
-                        (name.phase == PL_PHASE_SWAP && name.base_offset >= incomplete_from);
-        if (!leftover) {
+        if (name.phase != phase || name.base_offset < from) {
             names->all[kept++] = name;
             continue;
         }
@@ -180,6 +162,15 @@ static enum pl_err remove_leftovers(struct pl_log *log, struct names *names) {
     }
     names->count = kept;
     return PL_OK;
+}
+
+/* The .cleaned files last: they are what tells which .swap files are not complete. */
+static enum pl_err remove_leftovers(struct pl_log *log, struct names *names) {
+    enum pl_err err = remove_phase(log, names, PL_PHASE_DELETED, 0);
+    if (err == PL_OK) {
+        err = remove_phase(log, names, PL_PHASE_SWAP, first_cleaned(names));
+    }
+    return err == PL_OK ? remove_phase(log, names, PL_PHASE_CLEANED, 0) : err;
 }
 
 /* ---- segments ---- */

@@ -57,9 +57,23 @@ enum pl_err pl_log_push_segment(struct pl_log *log, int64_t base_offset,
     return PL_OK;
 }
 
+/* Descriptors of sealed segments that nobody is reading. */
+static void close_sealed(struct pl_log *log) {
+    log->open_sealed = 0;
+    for (int32_t i = 0; i < log->segment_count; i++) {
+        if (log->segments[i]->sealed) {
+            pl_segment_close_idle(log->segments[i], INT64_MAX);
+            log->open_sealed += log->segments[i]->fd >= 0 ? 1 : 0;
+        }
+    }
+}
+
 enum pl_err pl_log_open_file(struct pl_log *log, struct pl_segment *segment) {
     if (segment->fd >= 0) {
         return PL_OK;
+    }
+    if (segment->sealed && ++log->open_sealed > PL_OPEN_SEALED) {
+        close_sealed(log);
     }
     bool created;
     enum pl_err err = pl_segment_open_file(segment, &created);
@@ -142,6 +156,7 @@ enum pl_err pl_log_open(const struct pl_log_open *open, const struct pl_log_conf
     log->clock = open->clock;
     log->config = *config;
     log->snapshot_end = -1;
+    log->cleaned_end = open->cleaned_end;
     log->flushed_ms = log->expired_ms = log->clock->wall_ms(log->clock->context);
     pl_producers_init(&log->producers);
     pl_boundaries_clear(&log->boundaries);
@@ -306,6 +321,7 @@ void pl_log_offsets(const struct pl_log *log, struct pl_log_offsets *offsets) {
         .log_end = log->log_end,
         .first_unstable = pl_producers_first_unstable(&log->producers),
         .size_bytes = log->size_bytes,
+        .cleaned_end = log->cleaned_end,
         .segment_count = log->segment_count,
         .latest_epoch = pl_epochs_latest(&log->epochs),
         .offline = log->offline,

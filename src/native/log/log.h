@@ -93,6 +93,7 @@ struct pl_log_open {
     bool clean_shutdown;                /* the marker was found: no scan */
     int64_t recovery_point;             /* everything below is known to be on disk; 0: scan all */
     int64_t log_start_offset;           /* from the checkpoint; 0 when none */
+    int64_t cleaned_end;                /* from the checkpoint; 0 when none: all is dirty */
     struct pl_log_recovered *recovered; /* set when not NULL */
 };
 
@@ -116,6 +117,7 @@ struct pl_log_offsets {
     int64_t first_unstable; /* of the oldest transaction that is open, or whose marker was not
                                below the high watermark at the last pl_log_last_stable; -1: none */
     int64_t size_bytes;
+    int64_t cleaned_end; /* compaction has seen everything below */
     int32_t segment_count;
     int32_t latest_epoch; /* -1: none */
     bool offline;
@@ -241,6 +243,29 @@ PL_MUST_CHECK enum pl_err pl_log_advance_start(struct pl_log *log, int64_t offse
  * expired an empty segment stays. */
 PL_MUST_CHECK enum pl_err pl_log_housekeep(struct pl_log *log, int64_t now_ms, int64_t bound,
                                            int32_t *segments_removed);
+
+/* ---- compaction (KIP-58, KIP-98, KIP-534): begin and end under the lock, run without it ---- */
+struct pl_clean;
+struct pl_clean_limits {
+    size_t map_bytes;         /* memory for the newest offset of each key, 24 bytes a key and up */
+    int64_t bytes_per_second; /* of reading; INT64_MAX: as fast as it goes */
+};
+/* NULL in *clean when nothing is due: no compact policy, too little is dirty, too young. What is
+ * cleaned is sealed, flushed and below `bound` (the last stable offset). At most one clean a log
+ * at a time (PL_ERR_BUSY); the log is neither truncated, closed nor deleted meanwhile. */
+PL_MUST_CHECK enum pl_err pl_log_clean_begin(struct pl_log *log, int64_t now_ms, int64_t bound,
+                                             const struct pl_clean_limits *limits,
+                                             struct pl_clean **clean);
+void pl_clean_run(struct pl_clean *clean);    /* any thread; takes its time */
+void pl_clean_cancel(struct pl_clean *clean); /* any thread; run returns soon */
+struct pl_cleaned {
+    int64_t bytes_before, bytes_after, records_before, records_after;
+    int64_t cleaned_end; /* from here on the log is dirty: keep it in the checkpoint */
+};
+/* Puts the cleaned segments in place of their sources, or removes them when the run failed or
+ * was cancelled (then the log is as before and the error is told). Frees the clean. */
+PL_MUST_CHECK enum pl_err pl_log_clean_end(struct pl_log *log, struct pl_clean *clean,
+                                           struct pl_cleaned *cleaned);
 
 /* ---- producers, for DescribeProducers ---- */
 struct pl_producer_view {

@@ -5,6 +5,8 @@
  *   write.c      staged → file, or taken back; seal     locate.c    offset → slice
  *   flush.c      begin, run, end                        find_time.c time → offset
  *   retention.c  housekeeping, log start                truncate.c  the end goes back
+ *   heal.c       indexes anew                           aborted.c   aborted transactions
+ *   records.c    what a topic asks of records           cleaner.c   compaction, see clean.h
  */
 #ifndef PYLOG_LOG_LOG_STATE_H
 #define PYLOG_LOG_LOG_STATE_H
@@ -32,7 +34,7 @@ struct pl_boundary {
     int64_t offset; /* -1: none */
     uint64_t position;
 };
-enum { PL_BOUNDARIES = 32, PL_FLUSH_INLINE = 4 };
+enum { PL_BOUNDARIES = 32, PL_FLUSH_INLINE = 4, PL_OPEN_SEALED = 8 };
 struct pl_boundaries {
     struct pl_boundary entries[PL_BOUNDARIES];
     uint32_t next;
@@ -74,11 +76,14 @@ struct pl_log {
     struct pl_flush flush;
     struct pl_segment **doomed; /* left the log; their files wait for file.delete.delay.ms */
     int32_t doomed_count, doomed_room;
+    int64_t cleaned_end; /* compaction has seen everything below */
+    bool cleaning;
     int64_t snapshot_end; /* newest producer snapshot that is in a file, -1: none */
     int64_t flushed_ms;   /* end of the last flush */
     int64_t expired_ms;   /* when producers were looked through last */
     uint32_t truncations;
     bool folder_changed, parent_changed; /* names that no flush has reached */
+    int32_t open_sealed;                 /* sealed segments opened since close_sealed looked */
     bool seal_due;                       /* a sealed segment has files to be written */
     bool roll_flush_due; /* with os durability: a segment was sealed since the last flush */
     bool offline;
@@ -86,6 +91,13 @@ struct pl_log {
 
 static inline struct pl_segment *pl_log_active(const struct pl_log *log) {
     return log->segment_count == 0 ? NULL : log->segments[log->segment_count - 1];
+}
+/* How long a segment may be active: what compaction owes by max.compaction.lag.ms must be sealed.
+ */
+static inline int64_t pl_log_max_segment_ms(const struct pl_log *log) {
+    const struct pl_log_config *config = &log->config;
+    bool lag = config->compact_policy && config->max_compaction_lag_ms < config->segment_ms;
+    return lag ? config->max_compaction_lag_ms : config->segment_ms;
 }
 /* What an error means for the log: lack of space, memory or descriptors passes; anything else
  * takes it offline and is PL_ERR_IO. */
@@ -137,6 +149,9 @@ PL_MUST_CHECK enum pl_err pl_log_find_batch(struct pl_log *log, int32_t i, int64
                                             uint64_t *position, int64_t *base_offset);
 /* Builds damaged indexes of a sealed segment anew. */
 PL_MUST_CHECK enum pl_err pl_log_heal(struct pl_log *log, struct pl_segment *segment);
+/* The time of a segment's first batch. */
+PL_MUST_CHECK enum pl_err pl_log_first_time(struct pl_log *log, struct pl_segment *segment,
+                                            int64_t *timestamp_ms);
 /* The highest timestamp of a segment, healing its index when need be. */
 PL_MUST_CHECK enum pl_err pl_log_highest_time(struct pl_log *log, struct pl_segment *segment,
                                               int64_t *timestamp_ms);
@@ -159,6 +174,8 @@ PL_MUST_CHECK enum pl_err pl_log_note_producer(struct pl_log *log, struct pl_seg
 /* ---- retention.c, truncate.c ---- */
 /* Takes segments [from, to) out of the log; their files get .deleted names and go later. */
 PL_MUST_CHECK enum pl_err pl_log_remove_segments(struct pl_log *log, int32_t from, int32_t to);
+/* The same, but the snapshot of the first one stays: another segment takes its place. */
+PL_MUST_CHECK enum pl_err pl_log_replace_segments(struct pl_log *log, int32_t from, int32_t to);
 void pl_log_release_doomed(struct pl_log *log, int64_t now_ms);
 PL_MUST_CHECK enum pl_err pl_log_restart_at(struct pl_log *log, int64_t offset);
 

@@ -194,21 +194,9 @@ static enum pl_err walk_tail(struct pl_log *log, struct pl_segment *active, stru
     return err == PL_ERR_NOT_FOUND ? PL_OK : err;
 }
 
-static enum pl_err read_first_timestamp(struct pl_log *log, struct pl_segment *active) {
-    uint8_t buffer[PL_BATCH_HEADER_BYTES];
-    struct pl_scan scan;
-    pl_scan_open(&scan, log->fs, active->fd, 0, active->written, buffer, sizeof buffer);
-    enum pl_err err = pl_scan_next(&scan);
-    if (err == PL_OK) {
-        active->tail.first_timestamp_ms = scan.header.max_timestamp;
-    }
-    pl_scan_close(&scan);
-    return err;
-}
-
 enum pl_err pl_log_read_tail(struct pl_log *log, struct pl_segment *active) {
-    int64_t max_timestamp_ms;
-    active->tail.max_timestamp_ms = PL_TIME_UNKNOWN;
+    int64_t max_timestamp_ms, first_ms;
+    active->tail.max_timestamp_ms = active->tail.first_timestamp_ms = PL_TIME_UNKNOWN;
     enum pl_err err = pl_segment_load_indexes(active);
     if (err == PL_OK) {
         err = pl_segment_max_timestamp(active, &max_timestamp_ms);
@@ -220,7 +208,7 @@ enum pl_err pl_log_read_tail(struct pl_log *log, struct pl_segment *active) {
         err = pl_log_open_file(log, active);
     }
     if (err == PL_OK) {
-        err = read_first_timestamp(log, active);
+        err = pl_log_first_time(log, active, &first_ms);
     }
     if (err != PL_OK) {
         return err;

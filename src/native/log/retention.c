@@ -41,14 +41,16 @@ static void doom(struct pl_log *log, struct pl_segment *segment) {
 
 /* The .log file first: when that fails nothing has changed, and without it the others are
  * orphans, which the next opening removes if they stay. */
-static enum pl_err remove_one(struct pl_log *log, struct pl_segment *segment, bool *removed) {
+static enum pl_err remove_one(struct pl_log *log, struct pl_segment *segment, bool keep_snapshot,
+                              bool *removed) {
     enum pl_err err = rename_to_deleted(log, segment, PL_FILE_LOG);
     *removed = err == PL_OK || err == PL_ERR_NOT_FOUND;
     if (!*removed) {
         return err;
     }
     err = PL_OK;
-    for (int kind = PL_FILE_OFFSET_INDEX; kind < PL_FILE_KINDS; kind++) {
+    int end = keep_snapshot ? PL_FILE_SNAPSHOT : PL_FILE_KINDS;
+    for (int kind = PL_FILE_OFFSET_INDEX; kind < end; kind++) {
         enum pl_err one = rename_to_deleted(log, segment, (enum pl_file_kind)kind);
         if (one != PL_OK && one != PL_ERR_NOT_FOUND && err == PL_OK) {
             err = one;
@@ -58,12 +60,13 @@ static enum pl_err remove_one(struct pl_log *log, struct pl_segment *segment, bo
     return err;
 }
 
-enum pl_err pl_log_remove_segments(struct pl_log *log, int32_t from, int32_t to) {
+static enum pl_err remove_range(struct pl_log *log, int32_t from, int32_t to,
+                                bool keep_first_snapshot) {
     enum pl_err err = reserve_doomed(log, to - from);
     int32_t i = from;
     while (i < to && err == PL_OK) {
         bool removed;
-        err = remove_one(log, log->segments[i], &removed);
+        err = remove_one(log, log->segments[i], keep_first_snapshot && i == from, &removed);
         i += removed ? 1 : 0;
     }
     int32_t gone = i - from;
@@ -72,6 +75,14 @@ enum pl_err pl_log_remove_segments(struct pl_log *log, int32_t from, int32_t to)
     }
     log->segment_count -= gone;
     return err;
+}
+
+enum pl_err pl_log_remove_segments(struct pl_log *log, int32_t from, int32_t to) {
+    return remove_range(log, from, to, false);
+}
+
+enum pl_err pl_log_replace_segments(struct pl_log *log, int32_t from, int32_t to) {
+    return remove_range(log, from, to, true);
 }
 
 void pl_log_release_doomed(struct pl_log *log, int64_t now_ms) {
@@ -199,7 +210,7 @@ static enum pl_err remove_expired(struct pl_log *log, int64_t now_ms, int64_t bo
 static bool roll_is_due(const struct pl_log *log, int64_t now_ms) {
     const struct pl_segment *active = pl_log_active(log);
     return active != NULL && active->written > 0 && active->tail.first_timestamp_ms >= 0 &&
-           now_ms - active->tail.first_timestamp_ms > log->config.segment_ms;
+           now_ms - active->tail.first_timestamp_ms > pl_log_max_segment_ms(log);
 }
 
 static void close_idle(struct pl_log *log, int64_t now_ms) {

@@ -58,7 +58,7 @@ enum pl_err pl_segment_create(struct pl_store *store, int64_t base_offset,
 }
 
 void pl_segment_path(const struct pl_segment *segment, enum pl_file_kind kind, char *path) {
-    pl_file_path(path, segment->store->folder, segment->base_offset, kind, PL_PHASE_LIVE);
+    pl_file_path(path, segment->store->folder, segment->base_offset, kind, segment->phase);
 }
 
 enum pl_err pl_segment_open_file(struct pl_segment *segment, bool *created) {

@@ -53,6 +53,7 @@ struct pl_segment {
     int fd;                 /* -1: not open */
     struct pl_store *store; /* one reference is the segment's */
     int64_t base_offset;
+    enum pl_file_phase phase;    /* LIVE, but while compaction makes it */
     struct pl_segment_tail tail; /* the three counts are set by pl_segment_mark only */
     uint64_t written, flushed;
     struct pl_entry_file offsets, times, txns;

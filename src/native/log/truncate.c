@@ -60,6 +60,9 @@ static void end_at(struct pl_log *log, int64_t end_offset) {
     if (log->flushed_end > end_offset) {
         log->flushed_end = end_offset;
     }
+    if (log->cleaned_end > end_offset) {
+        log->cleaned_end = end_offset;
+    }
     pl_boundaries_clear(&log->boundaries);
     pl_epochs_cut_end(&log->epochs, end_offset);
 }

@@ -138,6 +138,7 @@ struct kit_batch { /* what a test says of a batch; zero is a plain one of a sing
     int16_t epoch;
     int32_t sequence;
     bool transactional;
+    bool tombstone; /* values are null */
     enum pl_compression compression;
 };
 
@@ -154,6 +155,9 @@ static inline uint8_t *kit_build(struct kit *kit, struct kit_batch batch, size_t
     }
     pl_batch_builder_reset(kit->builder, &options);
     struct pl_span payload = {value, batch.value_bytes == 0 ? 100 : (int32_t)batch.value_bytes};
+    if (batch.tombstone) {
+        payload = kit_text(NULL);
+    }
     int64_t time_ms = batch.timestamp_ms == 0 ? kit->now.wall_ms : batch.timestamp_ms;
     for (int i = 0; i < (batch.records == 0 ? 1 : batch.records); i++) {
         CHECK_OK(

@@ -1,0 +1,71 @@
+/* One clean of a compacted log: what pl_log_clean_begin takes along from under the lock, so that
+ * pl_clean_run needs nothing of the log itself.
+ *
+ *   cleaner.c      begin and end, with the log         clean_run.c    the two passes, without it
+ *   clean_batch.c  which records of a batch stay       clean_map.c, clean_txns.c
+ */
+#ifndef PYLOG_LOG_CLEAN_H
+#define PYLOG_LOG_CLEAN_H
+
+#include <stdatomic.h>
+
+#include "log/clean_map.h"
+#include "log/clean_txns.h"
+#include "log/log_state.h"
+#include "log/scan.h"
+
+struct pl_clean_producer { /* whose last batch keeps its header, so that its sequence is known */
+    int64_t id;
+    int64_t last_offset; /* -1: a marker was its last batch */
+    int16_t epoch;
+};
+
+struct pl_clean_group {         /* neighbours that become one segment */
+    int32_t from, to;           /* of the sources */
+    struct pl_segment *cleaned; /* owned by the clean until the swap; NULL before it is made */
+};
+
+struct pl_clean {
+    struct pl_store *store; /* one reference */
+    const struct pl_clock *clock;
+    struct pl_log_config config;
+    struct pl_clean_limits limits;
+    int64_t now_ms;
+    struct pl_segment **sources; /* one reference each; sealed, flushed, in order */
+    int64_t *source_ends;
+    int32_t source_count;
+    int64_t first_dirty;          /* keys from here on are looked up */
+    int64_t end;                  /* end of the sources */
+    int64_t mapped_end;           /* end of what the map covers: where the next clean begins */
+    struct pl_txn_entry *aborted; /* by first offset */
+    size_t aborted_count;
+    struct pl_clean_producer *producers; /* by id */
+    size_t producer_count;
+    struct pl_clean_group *groups;
+    int32_t group_count;
+    struct pl_clean_map map;
+    struct pl_clean_txns txns;
+    struct pl_codec *codec;
+    struct pl_batch_builder *builder;
+    uint8_t *block; /* reading */
+    struct pl_clean_output {
+        struct pl_segment *segment;
+        uint8_t *buffer; /* owned; whole batches that wait for the write */
+        size_t room, filled;
+    } output;
+    uint64_t started_ns, bytes_done; /* for the limit of bytes a second */
+    struct pl_cleaned result;
+    _Atomic bool cancelled;
+    enum pl_err err;
+};
+
+/* clean_batch.c: takes the batch that the scan gave last, appends what stays of it to the
+ * output. `last`: of its group, its header stays whatever becomes of its records. */
+PL_MUST_CHECK enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan *scan, bool last);
+
+/* clean_run.c: room for n more bytes in the output, written out when need be. */
+PL_MUST_CHECK enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n);
+/* Waits as long as the limit of bytes a second asks. PL_ERR_CLOSED: cancelled. */
+PL_MUST_CHECK enum pl_err pl_clean_pace(struct pl_clean *clean, size_t bytes);
+
+#endif

@@ -1,0 +1,301 @@
+/* The two passes of a clean, on a worker: the newest offsets of keys, then the copy. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "log/clean.h"
+
+enum { OUTPUT_BYTES = 256 * 1024 };
+
+/* ---- pace ---- */
+
+enum pl_err pl_clean_pace(struct pl_clean *clean, size_t bytes) {
+    if (atomic_load_explicit(&clean->cancelled, memory_order_relaxed)) {
+        return PL_ERR_CLOSED;
+    }
+    clean->bytes_done += bytes;
+    int64_t rate = clean->limits.bytes_per_second;
+    if (rate <= 0 || rate == INT64_MAX) {
+        return PL_OK;
+    }
+    double due_ns = (double)clean->bytes_done * 1e9 / (double)rate;
+    double spent_ns =
+        (double)(clean->clock->monotonic_ns(clean->clock->context) - clean->started_ns);
+    if (due_ns > spent_ns) {
+        double ahead_ns = due_ns - spent_ns > 1e8 ? 1e8 : due_ns - spent_ns; /* cancel soon */
+        struct timespec pause = {.tv_nsec = (long)ahead_ns};
+        (void)nanosleep(&pause, NULL); /* woken early: paces at the next batch */
+    }
+    return PL_OK;
+}
+
+/* ---- walking the sources ---- */
+
+struct source { /* of the .log file, by its own descriptor */
+    struct pl_scan scan;
+    int fd;
+};
+
+static enum pl_err open_source(struct pl_clean *clean, int32_t i, struct source *source) {
+    const struct pl_fs *fs = clean->store->fs;
+    char path[PL_PATH_BYTES];
+    pl_segment_path(clean->sources[i], PL_FILE_LOG, path);
+    enum pl_err err = fs->open(fs->context, path, PL_OPEN_READ, &source->fd);
+    if (err == PL_OK) {
+        pl_scan_open(&source->scan, fs, source->fd, 0, clean->sources[i]->written, clean->block,
+                     PL_SCAN_BLOCK_BYTES);
+    }
+    return err;
+}
+
+static void close_source(struct pl_clean *clean, struct source *source) {
+    pl_scan_close(&source->scan);
+    (void)clean->store->fs->close(clean->store->fs->context, source->fd); /* was only read */
+}
+
+/* ---- first pass ---- */
+
+static enum pl_err map_records(struct pl_clean *clean, const struct pl_batch *batch) {
+    struct pl_record_reader reader;
+    enum pl_err err = pl_batch_open_records(clean->codec, batch, &reader);
+    struct pl_record record;
+    while (err == PL_OK && pl_record_reader_next(&reader, &record)) {
+        int64_t offset = batch->header.base_offset + record.offset_delta;
+        if (record.key.length >= 0 && offset >= clean->first_dirty) {
+            err = pl_clean_map_put(&clean->map, record.key.data, (size_t)record.key.length, offset);
+        }
+    }
+    return err != PL_OK ? err : reader.cursor.err;
+}
+
+static enum pl_err map_batch(struct pl_clean *clean, struct pl_scan *scan) {
+    const struct pl_batch_header *header = &scan->header;
+    uint8_t *bytes;
+    enum pl_err err = pl_scan_bytes(scan, &bytes);
+    if (err != PL_OK) {
+        return err;
+    }
+    if (pl_batch_is(header, PL_BATCH_CONTROL)) {
+        struct pl_txn_marker marker;
+        struct pl_clean_marker met;
+        err = pl_txn_marker_parse(bytes, header, &marker);
+        if (err == PL_OK && marker.is_marker) {
+            err = pl_clean_txns_marker(&clean->txns, header, &marker, &met);
+        }
+        return err;
+    }
+    bool aborted;
+    err = pl_clean_txns_batch(&clean->txns, header, &aborted);
+    if (err != PL_OK || aborted) {
+        return err;
+    }
+    struct pl_batch batch = {.header = *header, .bytes = bytes, .size = pl_batch_size(header)};
+    return map_records(clean, &batch);
+}
+
+/* *full: the map ends in front of this segment's end. */
+static enum pl_err map_segment(struct pl_clean *clean, int32_t i, bool *full) {
+    struct source source;
+    enum pl_err err = open_source(clean, i, &source);
+    if (err != PL_OK) {
+        return err;
+    }
+    while ((err = pl_scan_next(&source.scan)) == PL_OK) {
+        err = pl_clean_pace(clean, pl_batch_size(&source.scan.header));
+        if (err == PL_OK) {
+            err = map_batch(clean, &source.scan);
+        }
+        if (err != PL_OK) {
+            break;
+        }
+        clean->mapped_end = pl_batch_last_offset(&source.scan.header) + 1;
+    }
+    close_source(clean, &source);
+    *full = err == PL_ERR_LIMIT;
+    if (err == PL_ERR_NOT_FOUND) {
+        clean->mapped_end = clean->source_ends[i];
+    }
+    return err == PL_ERR_NOT_FOUND || *full ? PL_OK : err;
+}
+
+/* Some keys of a batch that did not fit may be in the map already. Their older records go; the
+ * newer ones, at or above mapped_end, stay: nothing is lost. */
+static enum pl_err build_map(struct pl_clean *clean) {
+    pl_clean_txns_begin(&clean->txns, clean->aborted, clean->aborted_count);
+    clean->mapped_end = clean->first_dirty;
+    bool full = false;
+    for (int32_t i = 0; i < clean->source_count && !full; i++) {
+        if (clean->source_ends[i] <= clean->first_dirty) {
+            continue;
+        }
+        enum pl_err err = map_segment(clean, i, &full);
+        if (err != PL_OK) {
+            return err;
+        }
+    }
+    return PL_OK;
+}
+
+/* ---- second pass ---- */
+
+static enum pl_err write_output(struct pl_clean *clean) {
+    struct pl_clean_output *output = &clean->output;
+    const struct pl_fs *fs = clean->store->fs;
+    struct pl_segment *segment = output->segment;
+    if (output->filled == 0) {
+        return PL_OK;
+    }
+    struct iovec iov = {.iov_base = output->buffer, .iov_len = output->filled};
+    enum pl_err err = fs->write_at(fs->context, segment->fd, &iov, 1, segment->written);
+    if (err != PL_OK) {
+        return err;
+    }
+    segment->written += output->filled;
+    output->filled = 0;
+    bool created;
+    return pl_segment_spill_due(segment) ? pl_segment_spill(segment, &created) : PL_OK;
+}
+
+enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n) {
+    struct pl_clean_output *output = &clean->output;
+    if (n <= output->room - output->filled) {
+        return PL_OK;
+    }
+    enum pl_err err = write_output(clean);
+    if (err != PL_OK || n <= output->room) {
+        return err;
+    }
+    uint8_t *larger = realloc(output->buffer, n);
+    if (larger == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    output->buffer = larger;
+    output->room = n;
+    return PL_OK;
+}
+
+static enum pl_err copy_segment(struct pl_clean *clean, int32_t i, bool last_of_group) {
+    struct source source;
+    enum pl_err err = open_source(clean, i, &source);
+    if (err != PL_OK) {
+        return err;
+    }
+    while ((err = pl_scan_next(&source.scan)) == PL_OK) {
+        err = pl_clean_pace(clean, pl_batch_size(&source.scan.header));
+        if (err != PL_OK) {
+            break;
+        }
+        bool last = last_of_group && source.scan.next == source.scan.end;
+        err = pl_clean_batch(clean, &source.scan, last);
+        if (err != PL_OK) {
+            break;
+        }
+    }
+    close_source(clean, &source);
+    return err == PL_ERR_NOT_FOUND ? PL_OK : err;
+}
+
+static enum pl_err flush_file(const struct pl_fs *fs, const char *path) {
+    int fd;
+    enum pl_err err = fs->open(fs->context, path, PL_OPEN_READ, &fd);
+    if (err != PL_OK) {
+        return err == PL_ERR_NOT_FOUND ? PL_OK : err;
+    }
+    err = fs->flush(fs->context, fd);
+    (void)fs->close(fs->context, fd); /* was only flushed */
+    return err;
+}
+
+/* All of its files are on the disk. */
+static enum pl_err finish_output(struct pl_clean *clean) {
+    struct pl_segment *segment = clean->output.segment;
+    enum pl_err err = write_output(clean);
+    bool created;
+    if (err == PL_OK) {
+        err = pl_segment_seal_indexes(segment, &created);
+    }
+    for (int kind = PL_FILE_LOG; kind < PL_FILE_SNAPSHOT && err == PL_OK; kind++) {
+        char path[PL_PATH_BYTES];
+        pl_segment_path(segment, (enum pl_file_kind)kind, path);
+        err = flush_file(clean->store->fs, path);
+    }
+    segment->flushed = segment->written;
+    segment->sealed = segment->settled = segment->indexes_loaded = true;
+    clean->result.bytes_after += (int64_t)segment->written;
+    return err;
+}
+
+/* From .cleaned to .swap, the .log file last: when that has its new name, all have. */
+static enum pl_err ready_for_swap(struct pl_clean *clean, struct pl_segment *segment) {
+    static const enum pl_file_kind order[] = {PL_FILE_OFFSET_INDEX, PL_FILE_TIME_INDEX,
+                                              PL_FILE_TXN_INDEX, PL_FILE_LOG};
+    const struct pl_store *store = clean->store;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        char from[PL_PATH_BYTES], to[PL_PATH_BYTES];
+        pl_file_path(from, store->folder, segment->base_offset, order[i], PL_PHASE_CLEANED);
+        pl_file_path(to, store->folder, segment->base_offset, order[i], PL_PHASE_SWAP);
+        enum pl_err err = store->fs->rename(store->fs->context, from, to);
+        if (err != PL_OK && (err != PL_ERR_NOT_FOUND || order[i] == PL_FILE_LOG)) {
+            return err;
+        }
+    }
+    segment->phase = PL_PHASE_SWAP;
+    return store->fs->flush_directory(store->fs->context, store->folder);
+}
+
+static enum pl_err clean_group(struct pl_clean *clean, struct pl_clean_group *group) {
+    enum pl_err err =
+        pl_segment_create(clean->store, clean->sources[group->from]->base_offset, &group->cleaned);
+    if (err != PL_OK) {
+        return err;
+    }
+    clean->output.segment = group->cleaned;
+    clean->output.filled = 0;
+    group->cleaned->phase = PL_PHASE_CLEANED;
+    bool created;
+    err = pl_segment_open_file(group->cleaned, &created);
+    for (int32_t i = group->from; i < group->to && err == PL_OK; i++) {
+        err = copy_segment(clean, i, i + 1 == group->to);
+    }
+    if (err == PL_OK) {
+        err = finish_output(clean);
+    }
+    return err == PL_OK ? ready_for_swap(clean, group->cleaned) : err;
+}
+
+/* ---- the whole ---- */
+
+static enum pl_err prepare(struct pl_clean *clean) {
+    struct pl_batch_options options = pl_batch_options_default();
+    clean->block = malloc(PL_SCAN_BLOCK_BYTES);
+    clean->output.buffer = malloc(OUTPUT_BYTES);
+    clean->output.room = OUTPUT_BYTES;
+    if (clean->block == NULL || clean->output.buffer == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    enum pl_err err = pl_codec_create(PL_MAX_BATCH_BYTES, &clean->codec);
+    if (err == PL_OK) {
+        err = pl_batch_builder_create(&options, &clean->builder);
+    }
+    return err == PL_OK ? pl_clean_map_init(&clean->map, clean->limits.map_bytes) : err;
+}
+
+void pl_clean_run(struct pl_clean *clean) {
+    clean->started_ns = clean->clock->monotonic_ns(clean->clock->context);
+    enum pl_err err = prepare(clean);
+    if (err == PL_OK) {
+        err = build_map(clean);
+    }
+    pl_clean_txns_begin(&clean->txns, clean->aborted, clean->aborted_count);
+    for (int32_t i = 0; i < clean->group_count && err == PL_OK; i++) {
+        if (clean->sources[clean->groups[i].from]->base_offset >= clean->mapped_end) {
+            break;
+        }
+        err = clean_group(clean, &clean->groups[i]);
+    }
+    clean->result.cleaned_end = clean->mapped_end;
+    clean->err = err;
+}
+
+void pl_clean_cancel(struct pl_clean *clean) {
+    atomic_store_explicit(&clean->cancelled, true, memory_order_relaxed);
+}
