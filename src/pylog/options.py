@@ -247,14 +247,8 @@ BROKER: Final = Table(
         _int(
             "log.flush.offset.checkpoint.interval.ms",
             "60000",
-            "Time between two checkpoints of what is flushed.",
-            at_least(0),
-        ),
-        _int(
-            "log.flush.start.offset.checkpoint.interval.ms",
-            "60000",
-            "Time between two checkpoints of where logs start.",
-            at_least(0),
+            "Time between two checkpoints of what is flushed and where logs start.",
+            at_least(1),
         ),
         _long(
             "log.segment.delete.delay.ms",

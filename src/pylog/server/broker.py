@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 DRAIN_MS: Final = 2000
+CHECKPOINT_INTERVAL: Final = "log.flush.offset.checkpoint.interval.ms"
 _LEASE_S: Final = 10.0
 
 
@@ -63,7 +64,8 @@ class Broker:
     ``config`` settings · ``engine`` native engine · ``metadata`` the cluster's image ·
     ``partitions`` open logs by topic and index · ``topics`` creation and deletion · ``configs``
     alteration of settings · ``quotas`` alteration of quotas, ``mutations`` one of them at work ·
-    ``coordinators`` groups, transactions, producer ids · ``endpoints`` bound listeners by number
+    ``coordinators`` groups, transactions, producer ids · ``client_metrics`` what clients push ·
+    ``endpoints`` bound listeners by number
     """
 
     def __init__(self, config: BrokerConfig) -> None:
@@ -209,9 +211,7 @@ class Broker:
 
     async def _checkpoint_often(self) -> None:
         while True:
-            await asyncio.sleep(
-                self.config.integer("log.flush.offset.checkpoint.interval.ms") / 1000
-            )
+            await asyncio.sleep(self.config.integer(CHECKPOINT_INTERVAL) / 1000)
             try:
                 await self.partitions.checkpoint()
             except OSError as error:
