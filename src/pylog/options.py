@@ -433,6 +433,30 @@ BROKER: Final = Table(
             at_least(1),
         ),
         _int(
+            "group.consumer.min.session.timeout.ms",
+            "45000",
+            "Shortest consumer.session.timeout.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.consumer.max.session.timeout.ms",
+            "60000",
+            "Longest consumer.session.timeout.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.consumer.min.heartbeat.interval.ms",
+            "5000",
+            "Shortest consumer.heartbeat.interval.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.consumer.max.heartbeat.interval.ms",
+            "15000",
+            "Longest consumer.heartbeat.interval.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
             "group.consumer.max.size",
             _INT_MAX,
             "Most members of a group of the consumer protocol.",

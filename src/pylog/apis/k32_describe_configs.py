@@ -7,7 +7,7 @@ Behaviour
 Version notes
     1  the lowest served: source and synonyms (KIP-226); 3 type and documentation (KIP-569)
 Not done
-    Loggers of brokers, and groups (INVALID_REQUEST).
+    Loggers of brokers (INVALID_REQUEST).
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pylog.apis.context import RequestContext
-from pylog.cluster.configs import ALL_BROKERS, ResourceType, check_subscription_name
+from pylog.cluster.configs import (
+    ALL_BROKERS,
+    ResourceType,
+    check_group_name,
+    check_subscription_name,
+)
 from pylog.cluster.topics import check_name
 from pylog.config import Dynamic, Option, Origin, Source
-from pylog.options import BROKER, CLIENT_METRICS, TOPIC
+from pylog.options import BROKER, CLIENT_METRICS, GROUP, TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.describe_configs import (
     DescribeConfigsRequest,
@@ -73,6 +78,8 @@ def _describe(
         return _describe_topic(name, context)
     if resource.resource_type == ResourceType.CLIENT_METRICS:
         return _describe_subscription(name, context)
+    if resource.resource_type == ResourceType.GROUP:
+        return _describe_group(name, context)
     if resource.resource_type != ResourceType.BROKER:
         raise ApiError(
             ErrorCode.INVALID_REQUEST,
@@ -99,6 +106,17 @@ def _describe_topic(name: str, context: RequestContext) -> list[DescribeConfigsR
     entries = []
     for option in TOPIC.by_name.values():
         origins = config.resource_origins(option, overrides, Source.TOPIC)
+        entries.append(_entry(option, config.resource_text(option, origins), origins))
+    return entries
+
+
+def _describe_group(name: str, context: RequestContext) -> list[DescribeConfigsResourceResult]:
+    check_group_name(name)
+    config = context.broker.config
+    overrides = context.broker.metadata.image.config("group", name)
+    entries = []
+    for option in GROUP.by_name.values():
+        origins = config.resource_origins(option, overrides, Source.GROUP)
         entries.append(_entry(option, config.resource_text(option, origins), origins))
     return entries
 

@@ -1,4 +1,4 @@
-"""Settings of topics and brokers that live in the cluster's metadata, and how they are altered."""
+"""Settings that live in the cluster's metadata, and how they are altered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pylog.cluster.image import Image, config_key, encode, topic_key
 from pylog.cluster.metadata import Metadata, Proposal
 from pylog.cluster.store import Condition, Write
 from pylog.config import BrokerConfig, ConfigError, Dynamic, Kind, Option, Table, split_list
-from pylog.options import BROKER, CLIENT_METRICS, TOPIC
+from pylog.options import BROKER, CLIENT_METRICS, GROUP, TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
 
 Texts = Mapping[str, str]
@@ -23,6 +23,7 @@ class ResourceType(enum.IntEnum):
     TOPIC = 2
     BROKER = 4
     CLIENT_METRICS = 16
+    GROUP = 32
 
 
 class Operation(enum.IntEnum):
@@ -141,6 +142,9 @@ class Configs:
         if table is TOPIC:
             check_topic_configs(self._config, after)
             return
+        if table is GROUP:
+            check_group_configs(self._config, after)
+            return
         if table is CLIENT_METRICS:
             from pylog.telemetry.subscriptions import subscription_of
 
@@ -168,6 +172,19 @@ def check_topic_configs(config: BrokerConfig, overrides: Texts) -> None:
         )
 
 
+def check_group_configs(config: BrokerConfig, overrides: Texts) -> None:
+    """INVALID_CONFIG for an unknown name, or a value outside the broker's bounds."""
+    _check_texts(GROUP, overrides)
+    for what in ("session.timeout.ms", "heartbeat.interval.ms"):
+        name = f"consumer.{what}"
+        if name not in overrides:
+            continue
+        low = config.integer(f"group.consumer.min.{what}")
+        high = config.integer(f"group.consumer.max.{what}")
+        if not low <= int(overrides[name]) <= high:
+            raise ApiError(ErrorCode.INVALID_CONFIG, f"{name} must be from {low} to {high}.")
+
+
 def _check_texts(table: Table, texts: Texts) -> None:
     try:
         table.check(texts)
@@ -189,6 +206,8 @@ def _resource(kind: int) -> tuple[Table, str]:
         return BROKER, "broker"
     if kind == ResourceType.CLIENT_METRICS:
         return CLIENT_METRICS, "client-metrics"
+    if kind == ResourceType.GROUP:
+        return GROUP, "group"
     raise ApiError(ErrorCode.INVALID_REQUEST, f"Resources of type {kind} have no settings here.")
 
 
@@ -201,6 +220,8 @@ def _check_exists(image: Image, kind: int, name: str) -> Sequence[Condition]:
         return [Condition(key, image.version(key))]
     if kind == ResourceType.CLIENT_METRICS:
         check_subscription_name(name)
+    elif kind == ResourceType.GROUP:
+        check_group_name(name)
     else:
         check_broker_name(image, name)
     return []
@@ -210,6 +231,12 @@ def check_subscription_name(name: str) -> None:
     """INVALID_REQUEST for a subscription to client metrics without a name."""
     if not name:
         raise ApiError(ErrorCode.INVALID_REQUEST, "Subscription name can't be empty.")
+
+
+def check_group_name(name: str) -> None:
+    """INVALID_REQUEST for a group without a name; it need not exist yet."""
+    if not name:
+        raise ApiError(ErrorCode.INVALID_REQUEST, "Group name can't be empty.")
 
 
 def check_broker_name(image: Image, name: str) -> None:
