@@ -73,7 +73,7 @@ static bool byte_is_cached(int fd, uint64_t at) {
 
 static bool real_is_cached(void *context, int fd, uint64_t at, size_t n) {
     (void)context;
-    for (size_t done = 0; done < n; done += PROBE_BYTES) {
+    for (size_t done = PROBE_BYTES; done < n; done += PROBE_BYTES) {
         if (!byte_is_cached(fd, at + done)) {
             return false;
         }

@@ -9,8 +9,15 @@ void pl_entry_file_init(struct pl_entry_file *file, uint32_t width) {
 
 void pl_entry_file_free(struct pl_entry_file *file) {
     free(file->buffer);
-    file->buffer = NULL;
-    file->room = 0;
+    free(file->page);
+    file->buffer = file->page = NULL;
+    file->room = file->page_count = 0;
+}
+
+void pl_entry_file_clear(struct pl_entry_file *file) {
+    file->written = 0;
+    file->pending = 0;
+    file->page_count = 0;
 }
 
 enum pl_err pl_entry_file_load(struct pl_entry_file *file, const struct pl_fs *fs, const char *path,
@@ -124,6 +131,7 @@ enum pl_err pl_entry_file_cut(struct pl_entry_file *file, const struct pl_fs *fs
     }
     file->written = count;
     file->pending = 0;
+    file->page_count = 0;
     return PL_OK;
 }
 
@@ -167,14 +175,28 @@ static enum pl_err read_written(struct pl_entry_reader *reader, uint32_t i, uint
     return err;
 }
 
+/* An entry that is in memory anyway, or NULL. */
+static const uint8_t *entry_in_memory(const struct pl_entry_file *file, uint32_t i) {
+    if (i >= file->written) {
+        return file->buffer + (size_t)(i - file->written) * file->width;
+    }
+    bool in_page = i >= file->page_first && i - file->page_first < file->page_count;
+    return in_page ? file->page + (size_t)(i - file->page_first) * file->width : NULL;
+}
+
 enum pl_err pl_entry_read(struct pl_entry_reader *reader, uint32_t i, uint32_t some, uint8_t *to) {
     const struct pl_entry_file *file = reader->file;
     uint32_t on_disk = 0;
     if (i < file->written) {
         on_disk = file->written - i < some ? file->written - i : some;
-        enum pl_err err = read_written(reader, i, on_disk, to);
-        if (err != PL_OK) {
-            return err;
+        const uint8_t *known = on_disk == 1 ? entry_in_memory(file, i) : NULL;
+        if (known != NULL) {
+            memcpy(to, known, file->width);
+        } else {
+            enum pl_err err = read_written(reader, i, on_disk, to);
+            if (err != PL_OK) {
+                return err;
+            }
         }
     }
     if (on_disk < some) {
@@ -185,26 +207,77 @@ enum pl_err pl_entry_read(struct pl_entry_reader *reader, uint32_t i, uint32_t s
     return PL_OK;
 }
 
-enum pl_err pl_entry_search(struct pl_entry_reader *reader,
+/* ---- searching ---- */
+
+struct span { /* the answer is in low … high */
+    uint32_t low, high;
+    bool (*before)(const uint8_t *entry, int64_t argument);
+    int64_t argument;
+};
+
+static void look_at(struct span *span, const uint8_t *entry, uint32_t i) {
+    if (span->before(entry, span->argument)) {
+        span->low = i + 1;
+    } else {
+        span->high = i;
+    }
+}
+
+/* As far as the page tells: its ends leave the answer in it, in front of it or behind it. */
+static void narrow_by_page(struct span *span, const struct pl_entry_file *file) {
+    uint32_t first = file->page_first, last = first + file->page_count - 1;
+    if (file->page_count == 0) {
+        return;
+    }
+    if (first >= span->low && first < span->high) {
+        look_at(span, entry_in_memory(file, first), first);
+    }
+    if (last >= span->low && last < span->high) {
+        look_at(span, entry_in_memory(file, last), last);
+    }
+}
+
+/* The page around entry i of the file. */
+static enum pl_err load_page(struct pl_entry_reader *reader, struct pl_entry_file *file,
+                             uint32_t i) {
+    if (file->page == NULL) {
+        file->page = malloc(PL_ENTRY_PAGE_BYTES);
+        if (file->page == NULL) {
+            return PL_ERR_MEMORY;
+        }
+    }
+    uint32_t entries = PL_ENTRY_PAGE_BYTES / file->width, first = i / entries * entries;
+    uint32_t count = file->written - first < entries ? file->written - first : entries;
+    file->page_count = 0;
+    enum pl_err err = read_written(reader, first, count, file->page);
+    if (err == PL_OK) {
+        file->page_first = first;
+        file->page_count = count;
+    }
+    return err;
+}
+
+enum pl_err pl_entry_search(struct pl_entry_file *file, struct pl_entry_reader *reader,
                             bool (*before)(const uint8_t *entry, int64_t argument),
                             int64_t argument, uint32_t *count) {
-    const struct pl_entry_file *file = reader->file;
-    uint32_t low = 0, high = pl_entry_file_count(file);
-    uint8_t entry[PL_ENTRY_MAX_WIDTH];
-    /* What is in memory tells first on which side of it the answer lies, without a read. */
-    uint32_t middle = file->pending > 0 ? file->written : (low + high) / 2;
-    while (low < high) {
-        enum pl_err err = pl_entry_read(reader, middle, 1, entry);
+    struct span span = {0, pl_entry_file_count(file), before, argument};
+    if (file->pending > 0) { /* tells without a read on which side the answer lies */
+        look_at(&span, entry_in_memory(file, file->written), file->written);
+    }
+    narrow_by_page(&span, file);
+    while (span.low < span.high) {
+        uint32_t middle = span.low + (span.high - span.low) / 2;
+        const uint8_t *entry = entry_in_memory(file, middle);
+        if (entry != NULL) {
+            look_at(&span, entry, middle);
+            continue;
+        }
+        enum pl_err err = load_page(reader, file, middle);
         if (err != PL_OK) {
             return err;
         }
-        if (before(entry, argument)) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-        middle = low + (high - low) / 2;
+        narrow_by_page(&span, file);
     }
-    *count = low;
+    *count = span.low;
     return PL_OK;
 }

@@ -2,7 +2,8 @@
  * common. The newest entries wait in memory and go to the file some hundred at a time; the file
  * is never longer than its entries, so Kafka's tools take it as it is.
  *
- * Reading the file opens it for that time only: no descriptor is kept.
+ * Reading the file opens it for that time only: no descriptor is kept. A search keeps the page of
+ * the file in which it ended: a reader that goes on from there finds its place without a read.
  */
 #ifndef PYLOG_LOG_ENTRY_FILE_H
 #define PYLOG_LOG_ENTRY_FILE_H
@@ -14,7 +15,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 
-enum { PL_ENTRY_MAX_WIDTH = 40, PL_ENTRIES_BUFFERED = 512 };
+enum { PL_ENTRY_MAX_WIDTH = 40, PL_ENTRIES_BUFFERED = 512, PL_ENTRY_PAGE_BYTES = 4096 };
 
 struct pl_entry_file { /* owned by its segment */
     uint32_t width;    /* bytes of an entry */
@@ -23,6 +24,8 @@ struct pl_entry_file { /* owned by its segment */
     uint32_t room;     /* of the buffer, in entries */
     uint8_t *buffer;   /* owned; NULL until the first entry */
     bool torn;         /* a failed write may have left bytes after the `written` entries */
+    uint8_t *page;     /* owned; NULL until the first search in the file */
+    uint32_t page_first, page_count; /* the entries in it */
 };
 
 void pl_entry_file_init(struct pl_entry_file *file, uint32_t width);
@@ -47,6 +50,8 @@ PL_MUST_CHECK enum pl_err pl_entry_file_spill(struct pl_entry_file *file, const 
 /* Forgets entries from `count` on. */
 PL_MUST_CHECK enum pl_err pl_entry_file_cut(struct pl_entry_file *file, const struct pl_fs *fs,
                                             const char *path, uint32_t count);
+/* Forgets all entries; the file is the caller's to remove. */
+void pl_entry_file_clear(struct pl_entry_file *file);
 /* Forgets entries that are in memory only, from `count` on. */
 void pl_entry_file_forget(struct pl_entry_file *file, uint32_t count);
 
@@ -64,8 +69,9 @@ PL_MUST_CHECK enum pl_err pl_entry_read(struct pl_entry_reader *reader, uint32_t
                                         uint8_t *to);
 
 /* How many entries come before the first one that `before` denies, when it holds for a prefix
- * of them (binary search). */
-PL_MUST_CHECK enum pl_err pl_entry_search(struct pl_entry_reader *reader,
+ * of them (binary search, by pages in the file). `reader` is one of this file. */
+PL_MUST_CHECK enum pl_err pl_entry_search(struct pl_entry_file *file,
+                                          struct pl_entry_reader *reader,
                                           bool (*before)(const uint8_t *entry, int64_t argument),
                                           int64_t argument, uint32_t *count);
 

@@ -235,9 +235,10 @@ static enum pl_err lookup_open(struct lookup *lookup, struct pl_segment *segment
     return PL_OK;
 }
 
-/* Position of the last of the first `count` entries, 0 for none. */
-static enum pl_err position_before(struct pl_segment *segment, struct pl_entry_reader *reader,
-                                   uint32_t count, uint64_t *position) {
+/* The last of the first `count` entries of the offset index; the start of the segment for none. */
+static enum pl_err entry_before(struct pl_segment *segment, struct pl_entry_reader *reader,
+                                uint32_t count, int64_t *relative, uint64_t *position) {
+    *relative = -1;
     *position = 0;
     if (count == 0) {
         return PL_OK;
@@ -247,6 +248,7 @@ static enum pl_err position_before(struct pl_segment *segment, struct pl_entry_r
     if (err != PL_OK) {
         return err;
     }
+    *relative = offset_entry_offset(entry);
     *position = offset_entry_position(entry);
     return *position < segment->tail.size ? PL_OK : PL_ERR_CORRUPT;
 }
@@ -258,9 +260,11 @@ enum pl_err pl_segment_find_offset(struct pl_segment *segment, int64_t offset, u
         return err;
     }
     uint32_t count = 0;
-    err = pl_entry_search(&lookup.reader, offset_at_most, offset - segment->base_offset, &count);
+    int64_t relative;
+    err = pl_entry_search(&segment->offsets, &lookup.reader, offset_at_most,
+                          offset - segment->base_offset, &count);
     if (err == PL_OK) {
-        err = position_before(segment, &lookup.reader, count, position);
+        err = entry_before(segment, &lookup.reader, count, &relative, position);
     }
     pl_entry_reader_close(&lookup.reader);
     return err;
@@ -273,16 +277,19 @@ enum pl_err pl_segment_find_position(struct pl_segment *segment, int64_t bound,
     if (err != PL_OK) {
         return err;
     }
-    uint32_t by_position = 0, by_offset = 0;
+    uint32_t count = 0;
+    int64_t relative = -1, bound_relative = bound - segment->base_offset;
     int64_t limit = max_position > INT64_MAX ? INT64_MAX : (int64_t)max_position;
-    err = pl_entry_search(&lookup.reader, position_at_most, limit, &by_position);
+    err = pl_entry_search(&segment->offsets, &lookup.reader, position_at_most, limit, &count);
     if (err == PL_OK) {
-        err =
-            pl_entry_search(&lookup.reader, offset_below, bound - segment->base_offset, &by_offset);
+        err = entry_before(segment, &lookup.reader, count, &relative, position);
     }
-    if (err == PL_OK) {
-        err = position_before(segment, &lookup.reader,
-                              by_position < by_offset ? by_position : by_offset, position);
+    if (err == PL_OK && relative >= bound_relative) { /* the bound comes first: seldom */
+        err = pl_entry_search(&segment->offsets, &lookup.reader, offset_below, bound_relative,
+                              &count);
+        if (err == PL_OK) {
+            err = entry_before(segment, &lookup.reader, count, &relative, position);
+        }
     }
     pl_entry_reader_close(&lookup.reader);
     return err;
@@ -299,7 +306,7 @@ static enum pl_err find_time_entry(struct pl_segment *segment,
     entry->timestamp_ms = PL_TIME_NONE;
     entry->offset = segment->base_offset;
     uint32_t count = 0;
-    err = pl_entry_search(&lookup.reader, before, argument, &count);
+    err = pl_entry_search(&segment->times, &lookup.reader, before, argument, &count);
     if (err == PL_OK && count > 0) {
         uint8_t bytes[PL_TIME_ENTRY_BYTES];
         err = pl_entry_read(&lookup.reader, count - 1, 1, bytes);
@@ -333,7 +340,7 @@ static enum pl_err cut_one(struct pl_segment *segment, struct pl_entry_file *fil
     struct pl_entry_reader reader;
     pl_entry_reader_open(&reader, file, segment->store->fs, path);
     uint32_t count = 0;
-    enum pl_err err = pl_entry_search(&reader, before, argument, &count);
+    enum pl_err err = pl_entry_search(file, &reader, before, argument, &count);
     pl_entry_reader_close(&reader);
     if (err != PL_OK) {
         return err;
@@ -373,8 +380,7 @@ enum pl_err pl_segment_clear_indexes(struct pl_segment *segment, bool txns_too) 
     for (int i = 0; i < (txns_too ? 3 : 2); i++) {
         char path[PL_PATH_BYTES];
         pl_segment_path(segment, kinds[i], path);
-        files[i]->written = 0;
-        files[i]->pending = 0;
+        pl_entry_file_clear(files[i]);
         enum pl_err err = fs->unlink(fs->context, path);
         if (err != PL_OK && err != PL_ERR_NOT_FOUND) {
             return err;
