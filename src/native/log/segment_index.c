@@ -157,6 +157,20 @@ bool pl_segment_spill_due(const struct pl_segment *segment) {
            pl_entry_file_full(&segment->txns);
 }
 
+/* Kafka's tools look for an offset index beside every time index, be it empty. */
+static enum pl_err make_empty_index(struct pl_segment *segment, bool *created) {
+    const struct pl_fs *fs = segment->store->fs;
+    char path[PL_PATH_BYTES];
+    pl_segment_path(segment, PL_FILE_OFFSET_INDEX, path);
+    int fd;
+    enum pl_err err = fs->open(fs->context, path, PL_OPEN_TRUNCATE, &fd);
+    if (err != PL_OK) {
+        return err;
+    }
+    *created = true;
+    return fs->close(fs->context, fd);
+}
+
 enum pl_err pl_segment_seal_indexes(struct pl_segment *segment, bool *created) {
     *created = false;
     enum pl_err err = pl_entry_file_reserve(&segment->times);
@@ -164,7 +178,11 @@ enum pl_err pl_segment_seal_indexes(struct pl_segment *segment, bool *created) {
         return err;
     }
     add_time(segment);
-    return pl_segment_spill(segment, created);
+    err = pl_segment_spill(segment, created);
+    if (err == PL_OK && pl_entry_file_count(&segment->offsets) == 0) {
+        err = make_empty_index(segment, created);
+    }
+    return err;
 }
 
 enum pl_err pl_segment_load_indexes(struct pl_segment *segment) {
