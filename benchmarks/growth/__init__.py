@@ -1,0 +1,1 @@
+"""How the cost of an operation grows with what the broker holds, and what disturbs a produce."""
