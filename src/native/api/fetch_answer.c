@@ -230,12 +230,15 @@ static struct pl_fetch_response_partition describe(const struct answering *answe
     return out;
 }
 
+static size_t copied_bytes(const struct pl_fetch_result *result) {
+    return result->slice.length <= COPY_BYTES ? result->slice.length : 0;
+}
+
 /* An error leaves what was written in front of the partition as it was. */
 static enum pl_err try_partition(struct answering *answering, int32_t index,
                                  const struct aborted_list *aborted) {
     struct pl_fetch_result *result = &answering->results[index];
-    size_t copied = result->slice.length <= COPY_BYTES ? result->slice.length : 0;
-    size_t room = PARTITION_ROOM + copied;
+    size_t room = PARTITION_ROOM + copied_bytes(result);
     room += aborted->count > 0 ? (size_t)aborted->count * ABORTED_BYTES : 0;
     if (!pl_answer_reserve(&answering->answer, room)) {
         return PL_ERR_MEMORY;
@@ -368,11 +371,21 @@ static enum pl_err answer_all(struct answering *answering, struct pl_fetch_respo
     return PL_OK;
 }
 
+/* An answer about one partition is one buffer, and so one run to send. */
+static size_t first_room(const struct answering *answering) {
+    const struct pl_fetch *fetch = answering->fetch;
+    if (fetch->count != 1) {
+        return REQUEST_ROOM;
+    }
+    return 2 * (REQUEST_ROOM + TOPIC_ROOM + PARTITION_ROOM) + fetch->items[0].key.name_length +
+           copied_bytes(&answering->results[0]);
+}
+
 static enum pl_err build(struct answering *answering, struct pl_chain *frame) {
     struct pl_fetch *fetch = answering->fetch;
     struct pl_fetch_response head = pl_fetch_response_default;
     settle_session(answering, &head);
-    if (!pl_answer_open(&answering->answer, fetch->broker->options.pool, REQUEST_ROOM,
+    if (!pl_answer_open(&answering->answer, fetch->broker->options.pool, first_room(answering),
                         fetch->reply, answering->version >= FLEXIBLE_VERSION)) {
         return PL_ERR_MEMORY;
     }
