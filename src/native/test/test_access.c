@@ -48,8 +48,9 @@ static void many_subjects_and_topics_have_room(void) {
         CHECK_OK(pl_access_open(access, subject, 0, true));
         for (int i = 0; i < 2000; i++) {
             snprintf(topic, sizeof topic, "%d", i);
+            bool reads = (subject + (uint32_t)i) % 2 == 0;
             CHECK_OK(pl_access_grant(access, subject, topic, strlen(topic),
-                                     (subject + (uint32_t)i) % 2 == 0 ? READ : WRITE));
+                                     (uint8_t)(reads ? READ : WRITE)));
         }
     }
     CHECK(allows(access, 39, WRITE, "1998") && allows(access, 39, READ, "1999"));
