@@ -535,6 +535,7 @@ def _own(name: str, kind: Kind, default: str, doc: str, check: Check | None = No
 
 _HOUR: Final = 3_600_000
 
+
 def _group(name: str, synonym: str, doc: str) -> Option:
     """A group's setting with the type, default and check of the broker's."""
     model = BROKER[synonym]
