@@ -1,6 +1,7 @@
 """ListOffsets: where a log starts and ends, and which offset belongs to a time.
 
 Behaviour
+    A partition that is named twice has one answer, INVALID_REQUEST.
     A time gives the first record at or after it, with that record's time; -1 when there is none.
     With read_committed nothing above the last stable offset is told.
     Special times: -1 latest, -2 earliest, -3 the record with the highest time (KIP-734, from 7),
@@ -61,7 +62,7 @@ async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOf
     topics = []
     for topic in request.topics:
         answers = []
-        for item in topic.partitions:
+        for item in {item.partition_index: item for item in topic.partitions}.values():
             answer = ListOffsetsPartitionResponse(partition_index=item.partition_index)
             try:
                 if (topic.name, item.partition_index) in twice:

@@ -53,7 +53,7 @@ async def handle(request: CreateTopicsRequest, context: RequestContext) -> Creat
         if isinstance(result, ApiError):
             answers.append(_refuse(topic.name, result))
         else:
-            answers.append(_describe(result, request.validate_only, context))
+            answers.append(_describe(result, context))
     return CreateTopicsResponse(topics=answers)
 
 
@@ -82,19 +82,15 @@ def _refuse(name: str, error: ApiError) -> CreatableTopicResult:
     )
 
 
-def _describe(
-    topic: CreatedTopic, validate_only: bool, context: RequestContext
-) -> CreatableTopicResult:
-    result = CreatableTopicResult(
+def _describe(topic: CreatedTopic, context: RequestContext) -> CreatableTopicResult:
+    return CreatableTopicResult(
         name=topic.name,
+        topic_id=topic.topic_id,
         error_message=None,
         num_partitions=len(topic.assignment),
         replication_factor=len(topic.assignment[0]),
         configs=_settings(topic.configs, context),
     )
-    if not validate_only:
-        result.topic_id = topic.topic_id
-    return result
 
 
 def _settings(overrides: Mapping[str, str], context: RequestContext) -> list[CreatableTopicConfigs]:

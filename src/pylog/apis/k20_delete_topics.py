@@ -1,8 +1,9 @@
 """DeleteTopics: delete topics by name or id, with their records and settings.
 
 Behaviour
-    Each topic has its own result. Internal topics are refused with INVALID_REQUEST: their
-    coordinators would lose what they stand on (Kafka deletes them).
+    Each topic has its own result; one that is named twice has one, INVALID_REQUEST. Internal
+    topics are refused with INVALID_REQUEST: their coordinators would lose what they stand on
+    (Kafka deletes them).
 Version notes
     1  the lowest served; 3 TOPIC_DELETION_DISABLED, before it INVALID_REQUEST (KIP-322)
     5  error messages; 6 topics by id (KIP-516)
@@ -10,6 +11,7 @@ Version notes
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from pylog.apis._mutations import charge
@@ -31,11 +33,12 @@ async def handle(request: DeleteTopicsRequest, context: RequestContext) -> Delet
         wanted = request.topics
     else:
         wanted = [DeleteTopicState(name=name) for name in request.topic_names]
-    keys = [(topic.name, topic.topic_id) for topic in wanted]
+    by_key = {(topic.name, topic.topic_id): topic for topic in wanted}
+    counts = Counter((topic.name, topic.topic_id) for topic in wanted)
     responses = []
-    for topic in wanted:
+    for key, topic in by_key.items():
         try:
-            if keys.count((topic.name, topic.topic_id)) > 1:
+            if counts[key] > 1:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "The topic is named more than once.")
             responses.append(await _delete(topic, context))
         except ApiError as error:

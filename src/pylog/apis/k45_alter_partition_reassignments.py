@@ -5,7 +5,7 @@ Behaviour
     target that passes is where the partition is already, so there is never anything to move, nor
     to cancel.
 Version notes
-    1  a change of the replication factor can be forbidden (KIP-860)
+    1  a change of the replication factor can be forbidden (KIP-860): none is possible here
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ async def handle(
         responses=[
             ReassignableTopicResponse(
                 name=topic.name,
-                partitions=[
-                    _answer(topic.name, item, request.allow_replication_factor_change, context)
-                    for item in topic.partitions
-                ],
+                partitions=[_answer(topic.name, item, context) for item in topic.partitions],
             )
             for topic in request.topics
         ],
@@ -42,29 +39,21 @@ async def handle(
 
 
 def _answer(
-    topic: str, item: ReassignablePartition, may_resize: bool, context: RequestContext
+    topic: str, item: ReassignablePartition, context: RequestContext
 ) -> ReassignablePartitionResponse:
     answer = ReassignablePartitionResponse(partition_index=item.partition_index, error_message=None)
     try:
-        _check(topic, item, may_resize, context)
+        _check(topic, item, context)
     except ApiError as error:
         answer.error_code, answer.error_message = error.code, error.message
     return answer
 
 
-def _check(
-    topic: str, item: ReassignablePartition, may_resize: bool, context: RequestContext
-) -> None:
+def _check(topic: str, item: ReassignablePartition, context: RequestContext) -> None:
     image = context.broker.metadata.image
     found = image.topics.get(topic)
     if found is None or not 0 <= item.partition_index < len(found.partitions):
         raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     if item.replicas is None:
         raise ApiError(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
-    present = len(found.partitions[item.partition_index].replicas)
-    if len(item.replicas) != present and not may_resize:
-        raise ApiError(
-            ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"The replication factor may not change from {present} to {len(item.replicas)}.",
-        )
     check_replicas(image, [item.replicas], len(item.replicas))

@@ -83,7 +83,6 @@ class Configs:
 
     def _apply(self, table: Table, texts: dict[str, str], change: ConfigChange) -> None:
         if change.operation == Operation.DELETE:
-            _option(table, change.name)
             texts.pop(change.name, None)
             return
         if change.value is None:
@@ -155,7 +154,7 @@ class Configs:
                 raise ApiError(
                     ErrorCode.INVALID_REQUEST, f"{key} can't be altered while a broker runs."
                 )
-        _check_texts(table, after)
+        _check_texts(table, after, ErrorCode.INVALID_REQUEST)
 
 
 def check_topic_configs(config: BrokerConfig, overrides: Texts) -> None:
@@ -185,11 +184,11 @@ def check_group_configs(config: BrokerConfig, overrides: Texts) -> None:
             raise ApiError(ErrorCode.INVALID_CONFIG, f"{name} must be from {low} to {high}.")
 
 
-def _check_texts(table: Table, texts: Texts) -> None:
+def _check_texts(table: Table, texts: Texts, refusal: ErrorCode = ErrorCode.INVALID_CONFIG) -> None:
     try:
         table.check(texts)
     except ConfigError as error:
-        raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from None
+        raise ApiError(refusal, str(error)) from None
 
 
 def _option(table: Table, name: str) -> Option:

@@ -90,11 +90,10 @@ def test_a_log_that_can_not_be_used_has_no_leader_and_nobody_to_elect(unique: st
         assert elect(wire, 1, (unique, 0)) == [ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE]
 
 
-def move(wire: Wire, name: str, index: int, to: list[int] | None, resize: bool = True) -> int:
+def move(wire: Wire, name: str, index: int, to: list[int] | None) -> int:
     partition = ReassignablePartition(partition_index=index, replicas=to)
     request = AlterPartitionReassignmentsRequest(
-        topics=[ReassignableTopic(name=name, partitions=[partition])],
-        allow_replication_factor_change=resize,
+        topics=[ReassignableTopic(name=name, partitions=[partition])]
     )
     code: int = wire.ask(request).responses[0].partitions[0].error_code
     return code
@@ -106,7 +105,7 @@ def test_a_partition_can_only_be_where_it_is(wire: Wire, unique: str) -> None:
     assert move(wire, unique, 0, [2]) == ErrorCode.INVALID_REPLICA_ASSIGNMENT
     assert move(wire, unique, 0, [1, 1]) == ErrorCode.INVALID_REPLICA_ASSIGNMENT
     assert move(wire, unique, 0, []) == ErrorCode.INVALID_REPLICA_ASSIGNMENT
-    assert move(wire, unique, 0, [1, 2], resize=False) == ErrorCode.INVALID_REPLICATION_FACTOR
+    assert move(wire, unique, 0, [1, 2]) == ErrorCode.INVALID_REPLICA_ASSIGNMENT
     assert move(wire, unique, 0, None) == ErrorCode.NO_REASSIGNMENT_IN_PROGRESS
     assert move(wire, unique, 1, [1]) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     listed = wire.ask(ListPartitionReassignmentsRequest())
