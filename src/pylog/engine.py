@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 from pylog._engine import ffi, lib
 from pylog.engine_values import (
     AppendResult,
+    BatchView,
     Durability,
     EngineCounters,
     EngineError,
@@ -33,7 +34,9 @@ from pylog.engine_values import (
     QuotaMatch,
     QuotaRule,
     ReadResult,
+    RecordsPart,
     Request,
+    Survey,
     TimeOffset,
     TimestampType,
     Unverified,
@@ -42,6 +45,7 @@ from pylog.engine_values import (
 
 __all__ = [
     "AppendResult",
+    "BatchView",
     "Durability",
     "Engine",
     "EngineCounters",
@@ -56,7 +60,9 @@ __all__ = [
     "QuotaMatch",
     "QuotaRule",
     "ReadResult",
+    "RecordsPart",
     "Request",
+    "Survey",
     "TimeOffset",
     "TimestampType",
     "Unverified",
@@ -177,6 +183,27 @@ class Partition:
         done = await self._call(lib.pl_engine_read, self.handle, offset, max_bytes, to_log_end)
         self._check(done.error, "read from")
         return ReadResult(done.data, done.value)
+
+    async def survey(
+        self, offset: int, until_offset: int, max_bytes: int, *, read_committed: bool = False
+    ) -> Survey:
+        """Where batches lie, from the one that holds ``offset`` to the one that reaches
+        ``until_offset``; whole, at least one unless nothing is there, of one segment."""
+        done = await self._call(
+            lib.pl_engine_survey, self.handle, offset, until_offset, max_bytes, read_committed
+        )
+        self._check(done.error, "look into")
+        views = ffi.from_buffer("struct pl_batch_view[]", done.data)
+        batches = [
+            BatchView(view.first_offset, view.last_offset, view.size_bytes, view.deliverable)
+            for view in views
+        ]
+        return Survey(batches, done.value)
+
+    async def await_readable(self, offset: int, *, read_committed: bool = False) -> None:
+        """Return when something can be read at an offset. EngineError when it never will."""
+        done = await self._call(lib.pl_engine_await_readable, self.handle, offset, read_committed)
+        self._check(done.error, "wait for records of")
 
     async def find_time(
         self, timestamp_ms: int, *, read_committed: bool = False
@@ -342,6 +369,22 @@ class Engine:
     def send_token(self, connection: int, token: bytes) -> None:
         """Answer a bare token; unlike :meth:`reply` also with nothing."""
         _check_errno(lib.pl_engine_send_token(self._pointer(), connection, token, len(token)))
+
+    def reply_parts(self, connection: int, parts: Sequence[bytes | RecordsPart]) -> None:
+        """Like :meth:`reply`; records come from their files, behind their compact length."""
+        array = ffi.new("struct pl_reply_part[]", len(parts))
+        keep = []
+        for item, part in zip(array, parts, strict=True):
+            if isinstance(part, RecordsPart):
+                item.partition, item.offset = part.partition, part.offset
+                item.max_bytes = part.max_bytes
+            else:
+                item.bytes = piece = ffi.from_buffer("uint8_t[]", part)
+                item.length = len(part)
+                keep.append(piece)
+        native = self._pointer()
+        _check_errno(lib.pl_engine_reply_parts(native, connection, array, len(parts)))
+        del keep
 
     def set_quotas(self, rules: Sequence[QuotaRule]) -> None:
         """Replace all quotas of bytes and request time."""

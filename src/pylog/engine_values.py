@@ -121,6 +121,30 @@ class ReadResult(NamedTuple):
     next_offset: int
 
 
+class BatchView(NamedTuple):
+    """Where a batch lies. ``deliverable`` is false for control batches and aborted ones."""
+
+    first_offset: int
+    last_offset: int
+    size_bytes: int
+    deliverable: bool
+
+
+class Survey(NamedTuple):
+    """Batches without their records, and the offset to look at next."""
+
+    batches: list[BatchView]
+    next_offset: int
+
+
+class RecordsPart(NamedTuple):
+    """Records as a part of a reply: whole batches from the one that holds ``offset``."""
+
+    partition: int  # handle
+    offset: int
+    max_bytes: int
+
+
 class TimeOffset(NamedTuple):
     """A record found by its time."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from pylog.config import (
@@ -413,6 +414,69 @@ BROKER: Final = Table(
             "How long a connection that failed to authenticate waits until it is closed.",
             at_least(0),
         ),
+        # ---- share groups ----
+        _int(
+            "group.share.heartbeat.interval.ms",
+            "5000",
+            "Time between two heartbeats of a member of a share group.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.session.timeout.ms",
+            "45000",
+            "Silence after which a member of a share group is removed.",
+            at_least(1),
+        ),
+        _int("group.share.max.size", "200", "Most members of a share group.", between(1, 1000)),
+        _int(
+            "group.share.record.lock.duration.ms",
+            "30000",
+            "How long a member may keep a record before another one gets it.",
+            between(1000, 3_600_000),
+        ),
+        _int(
+            "group.share.delivery.count.limit",
+            "5",
+            "Most deliveries of a record that nobody accepts.",
+            between(2, 10),
+        ),
+        _int(
+            "group.share.partition.max.record.locks",
+            "2000",
+            "Records of a partition between the first that is not done and the last delivered.",
+            between(100, 10_000),
+        ),
+        _int(
+            "group.share.max.share.sessions",
+            "2000",
+            "Most share sessions: members that fetch from this broker.",
+            at_least(1),
+        ),
+        _int(
+            "share.coordinator.state.topic.num.partitions",
+            "50",
+            "Partitions of __share_group_state.",
+            at_least(1),
+        ),
+        Option(
+            "share.coordinator.state.topic.replication.factor",
+            Kind.SHORT,
+            "1",
+            "Replicas of __share_group_state.",
+            at_least(1),
+        ),
+        _int(
+            "share.coordinator.state.topic.segment.bytes",
+            "104857600",
+            "Segment size of __share_group_state.",
+            at_least(1),
+        ),
+        _int(
+            "share.coordinator.snapshot.update.records.per.snapshot",
+            "500",
+            "Updates of a share partition's state until all of it is written again.",
+            between(0, 500),
+        ),
         # ---- metrics of clients ----
         _int(
             "telemetry.max.bytes",
@@ -551,6 +615,27 @@ def _group(name: str, synonym: str, doc: str) -> Option:
     )
 
 
+_DURATION: Final = re.compile(
+    r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII
+)
+_BY_DURATION: Final = "by_duration:"
+
+
+def reset_age_ms(text: str) -> int | None:
+    """How old the first record may be, of a reset ``by_duration:PnDTnHnMnS``; None: no such."""
+    match = _DURATION.fullmatch(text.removeprefix(_BY_DURATION))
+    if not text.startswith(_BY_DURATION) or match is None:
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return int((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000)
+
+
+def _offset_reset(text: str) -> str | None:
+    if text in ("earliest", "latest") or reset_age_ms(text) is not None:
+        return None
+    return "must be earliest, latest or by_duration:PnDTnHnMnS"
+
+
 GROUP: Final = Table(
     (
         _group(
@@ -562,6 +647,58 @@ GROUP: Final = Table(
             "consumer.heartbeat.interval.ms",
             "group.consumer.heartbeat.interval.ms",
             "What a member of the consumer protocol is told to wait between two heartbeats.",
+        ),
+        Option(
+            "share.auto.offset.reset",
+            Kind.STRING,
+            "latest",
+            "Where a share group begins in a partition: earliest, latest, by_duration:PnDTnHnMnS.",
+            _offset_reset,
+            Scope.GROUP,
+            Dynamic.CLUSTER,
+        ),
+        _group(
+            "share.delivery.count.limit",
+            "group.share.delivery.count.limit",
+            "Most deliveries of a record that nobody accepts.",
+        ),
+        _group(
+            "share.heartbeat.interval.ms",
+            "group.share.heartbeat.interval.ms",
+            "Time between two heartbeats of a member.",
+        ),
+        Option(
+            "share.isolation.level",
+            Kind.STRING,
+            "read_uncommitted",
+            "With read_committed, records of aborted transactions are not delivered.",
+            one_of("read_uncommitted", "read_committed"),
+            Scope.GROUP,
+            Dynamic.CLUSTER,
+        ),
+        _group(
+            "share.partition.max.record.locks",
+            "group.share.partition.max.record.locks",
+            "Records of a partition between the first that is not done and the last delivered.",
+        ),
+        _group(
+            "share.record.lock.duration.ms",
+            "group.share.record.lock.duration.ms",
+            "How long a member may keep a record before another one gets it.",
+        ),
+        Option(
+            "share.renew.acknowledge.enable",
+            Kind.BOOLEAN,
+            "true",
+            "Whether members may renew their locks.",
+            None,
+            Scope.GROUP,
+            Dynamic.CLUSTER,
+        ),
+        _group(
+            "share.session.timeout.ms",
+            "group.share.session.timeout.ms",
+            "Silence after which a member is removed.",
         ),
     )
 )

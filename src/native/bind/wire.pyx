@@ -300,9 +300,10 @@ cdef object read_fixed(Reader reader, Kind kind):
 # ---- writing ----
 
 cdef class Writer:
-    """Bytes that grow."""
+    """Bytes that grow; with a list of parts, cut where somebody else's bytes belong."""
     cdef uint8_t *data
     cdef Py_ssize_t size, capacity
+    cdef list parts
 
     def __dealloc__(self):
         free(self.data)
@@ -432,6 +433,10 @@ cdef int write_bytes(Writer writer, Step step, object value, bint nullable) exce
     if value is None:
         check_null(step, nullable)
         return writer.length(-1, step.compact, 4)
+    if writer.parts is not None and not isinstance(value, bytes):
+        writer.parts += [writer.finish(), value]
+        writer.size = 0
+        return 0
     PyObject_GetBuffer(value, &view, PyBUF_SIMPLE)
     try:
         writer.length(view.len, step.compact, 4)
@@ -478,13 +483,23 @@ cdef int write_integer(
     return writer.big_endian(<uint64_t> number, size)
 
 
-# ---- the two doors ----
+# ---- the doors ----
 
 def encode(message, int version):
     """The bytes of a message in one version, without a header."""
     cdef Writer writer = Writer()
     write_struct(writer, plan_of(type(message), version), message)
     return writer.finish()
+
+
+def encode_parts(message, int version):
+    """Like encode, in parts: what is no bytes where records belong is a part of its own, and its
+    length is not written."""
+    cdef Writer writer = Writer()
+    writer.parts = []
+    write_struct(writer, plan_of(type(message), version), message)
+    writer.parts.append(writer.finish())
+    return writer.parts
 
 
 def decode(type cls, data, int version):

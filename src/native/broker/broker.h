@@ -80,10 +80,20 @@ void pl_broker_append(struct pl_broker *broker, uint64_t token, uint64_t handle,
                       size_t length, bool coordinator, enum pl_append_wait wait);
 void pl_broker_read(struct pl_broker *broker, uint64_t token, uint64_t handle, int64_t offset,
                     uint32_t max_bytes, bool to_log_end);
+void pl_broker_survey(struct pl_broker *broker, uint64_t token, uint64_t handle, int64_t offset,
+                      int64_t until_offset, uint32_t max_bytes, bool read_committed);
+void pl_broker_await_readable(struct pl_broker *broker, uint64_t token, uint64_t handle,
+                              int64_t offset, bool read_committed);
 void pl_broker_find_time(struct pl_broker *broker, uint64_t token, uint64_t handle,
                          int64_t timestamp_ms, bool read_committed);
 void pl_broker_delete_records(struct pl_broker *broker, uint64_t token, uint64_t handle,
                               int64_t before_offset);
+
+struct pl_slice;
+/* Records for an answer: see pl_log_locate; below the high watermark, at least one batch. */
+PL_MUST_CHECK enum pl_err pl_broker_locate(struct pl_broker *broker, uint64_t handle,
+                                           int64_t offset, uint32_t max_bytes,
+                                           struct pl_slice *slice);
 
 /* Any thread. Codes of Kafka's protocol: NOT_LEADER_OR_FOLLOWER for a handle that is gone. */
 void pl_broker_configure_partition(struct pl_broker *broker, uint64_t handle,

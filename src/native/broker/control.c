@@ -4,6 +4,7 @@
 
 #include "broker/error_code.h"
 #include "broker/state.h"
+#include "broker/survey.h"
 
 static void end_with(const struct pl_broker *broker, uint64_t token, int16_t error) {
     struct pl_done done = {.token = token, .value = -1, .value2 = -1, .error = error};
@@ -80,7 +81,7 @@ struct control_job { /* owned by its job */
     struct pl_partition *partition; /* kept by pl_partition_job_begins */
     enum pl_err (*work)(struct control_job *job, struct pl_log *log);
     struct pl_done done;
-    int64_t offset, timestamp_ms; /* what is asked */
+    int64_t offset, until_offset, timestamp_ms; /* what is asked */
     uint32_t max_bytes;
     bool to_log_end, read_committed;
 };
@@ -169,6 +170,68 @@ void pl_broker_read(struct pl_broker *broker, uint64_t token, uint64_t handle, i
                               .max_bytes = max_bytes,
                               .to_log_end = to_log_end};
     submit(broker, handle, &job);
+}
+
+/* ---- survey ---- */
+
+static enum pl_err survey_work(struct control_job *job, struct pl_log *log) {
+    struct pl_partition *partition = job->partition;
+    struct pl_slice slice = {0};
+    struct pl_survey survey = {.fs = partition->broker->options.fs,
+                               .until_offset = job->until_offset};
+    pthread_mutex_lock(&partition->mutex);
+    int64_t bound = job->read_committed ? partition->last_stable : partition->high_watermark;
+    enum pl_err err = pl_log_locate(log, job->offset, bound, job->max_bytes, true, &slice);
+    if (err == PL_OK && job->read_committed && slice.segment != NULL) {
+        err = pl_survey_find_aborted(&survey, log, &slice);
+    }
+    pthread_mutex_unlock(&partition->mutex);
+    job->done.value = job->offset;
+    if (slice.segment == NULL) {
+        return err;
+    }
+    if (err == PL_OK) {
+        err = pl_survey_run(&survey, &slice);
+    }
+    if (err == PL_OK) {
+        job->done.value = survey.next_offset;
+        job->done.data = job->done.storage = survey.views;
+        job->done.length = survey.count * sizeof *survey.views;
+        survey.views = NULL;
+    }
+    pl_survey_close(&survey);
+    pl_segment_release(slice.segment);
+    return err;
+}
+
+void pl_broker_survey(struct pl_broker *broker, uint64_t token, uint64_t handle, int64_t offset,
+                      int64_t until_offset, uint32_t max_bytes, bool read_committed) {
+    struct control_job job = {.work = survey_work,
+                              .done = {.token = token},
+                              .offset = offset,
+                              .until_offset = until_offset,
+                              .max_bytes = max_bytes,
+                              .read_committed = read_committed};
+    submit(broker, handle, &job);
+}
+
+enum pl_err pl_broker_locate(struct pl_broker *broker, uint64_t handle, int64_t offset,
+                             uint32_t max_bytes, struct pl_slice *slice) {
+    struct pl_partition *partition = pl_partition_by_handle(&broker->table, handle);
+    if (partition == NULL) {
+        return PL_ERR_CLOSED;
+    }
+    pthread_mutex_lock(&partition->mutex);
+    enum pl_err err = partition->log == NULL
+                          ? PL_ERR_CLOSED
+                          : pl_log_locate(partition->log, offset, partition->high_watermark,
+                                          max_bytes, true, slice);
+    pthread_mutex_unlock(&partition->mutex);
+    pl_partition_release(partition);
+    if (err == PL_OK) {
+        pl_count(&broker->counters.bytes_fetched, slice->length);
+    }
+    return err;
 }
 
 /* ---- find by time ---- */

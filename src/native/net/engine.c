@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "net/engine_call.h"
@@ -209,64 +208,6 @@ int pl_engine_poll(struct pl_engine *engine, struct pl_event *events, int room) 
 void pl_event_free(struct pl_event *event) {
     free(event->storage);
     event->storage = NULL;
-}
-
-struct python_reply { /* mail is the first member; the node keeps it alive until it is sent */
-    struct pl_mail mail;
-    struct pl_engine *engine;
-    uint64_t connection;
-    struct pl_chain_node node;
-    uint8_t frame[];
-};
-
-static void deliver_reply(struct pl_mail *mail) {
-    struct python_reply *reply = (struct python_reply *)mail;
-    struct pl_conn *conn = pl_conn_table_find(&reply->engine->reactor.conns, reply->connection);
-    struct pl_chain chain = {0};
-    pl_chain_append(&chain, &reply->node);
-    if (conn == NULL) {
-        pl_chain_drop(&chain);
-    } else {
-        pl_conn_reply(conn, &chain);
-    }
-}
-
-static int send_frame(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
-                      size_t length, bool even_empty) {
-    if (length > INT32_MAX) {
-        return EMSGSIZE;
-    }
-    struct python_reply *reply = malloc(sizeof *reply + 4 + length);
-    if (reply == NULL) {
-        return ENOMEM;
-    }
-    reply->mail.deliver = deliver_reply;
-    reply->engine = engine;
-    reply->connection = connection;
-    pl_put_u32(reply->frame, (uint32_t)length);
-    if (length > 0) {
-        memcpy(reply->frame + 4, bytes, length);
-    }
-    reply->node = (struct pl_chain_node){
-        .kind = PL_CHAIN_MEMORY,
-        .data = reply->frame,
-        .fd = -1,
-        .length = length > 0 || even_empty ? 4 + length : 0,
-        .release = free,
-        .owner = reply,
-    };
-    pl_mailbox_send(&engine->reactor.mailbox, &reply->mail);
-    return 0;
-}
-
-int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
-                    size_t length) {
-    return send_frame(engine, connection, bytes, length, false);
-}
-
-int pl_engine_send_token(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
-                         size_t length) {
-    return send_frame(engine, connection, bytes, length, true);
 }
 
 static void run_close_connection(struct pl_call *call) {

@@ -24,7 +24,7 @@ struct pl_call { /* mail is the first member; each call uses the fields that it 
     struct pl_engine *engine;
     void (*run)(struct pl_call *call); /* on the reactor */
     uint64_t token, handle;
-    int64_t number;
+    int64_t number, until;
     uint32_t max_bytes;
     int32_t count;
     bool flag;

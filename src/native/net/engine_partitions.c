@@ -153,6 +153,33 @@ void pl_engine_read(struct pl_engine *engine, uint64_t token, uint64_t handle, i
     pl_call_send_or_fail(engine, run_read, &call);
 }
 
+static void run_survey(struct pl_call *call) {
+    pl_broker_survey(broker_of(call), call->token, call->handle, call->number, call->until,
+                     call->max_bytes, call->flag);
+}
+
+void pl_engine_survey(struct pl_engine *engine, uint64_t token, uint64_t handle, int64_t offset,
+                      int64_t until_offset, uint32_t max_bytes, bool read_committed) {
+    const struct pl_call call = {.token = token,
+                                 .handle = handle,
+                                 .number = offset,
+                                 .until = until_offset,
+                                 .max_bytes = max_bytes,
+                                 .flag = read_committed};
+    pl_call_send_or_fail(engine, run_survey, &call);
+}
+
+static void run_await(struct pl_call *call) {
+    pl_broker_await_readable(broker_of(call), call->token, call->handle, call->number, call->flag);
+}
+
+void pl_engine_await_readable(struct pl_engine *engine, uint64_t token, uint64_t handle,
+                              int64_t offset, bool read_committed) {
+    const struct pl_call call = {
+        .token = token, .handle = handle, .number = offset, .flag = read_committed};
+    pl_call_send_or_fail(engine, run_await, &call);
+}
+
 static void run_find_time(struct pl_call *call) {
     pl_broker_find_time(broker_of(call), call->token, call->handle, call->number, call->flag);
 }

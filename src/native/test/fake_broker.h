@@ -95,6 +95,22 @@ void pl_broker_read(struct pl_broker *broker, uint64_t token, uint64_t handle, i
     (void)handle, (void)offset, (void)max_bytes, (void)to_log_end;
     fake_done(broker, token);
 }
+void pl_broker_survey(struct pl_broker *broker, uint64_t token, uint64_t handle, int64_t offset,
+                      int64_t until_offset, uint32_t max_bytes, bool read_committed) {
+    (void)handle, (void)offset, (void)until_offset, (void)max_bytes, (void)read_committed;
+    fake_done(broker, token);
+}
+void pl_broker_await_readable(struct pl_broker *broker, uint64_t token, uint64_t handle,
+                              int64_t offset, bool read_committed) {
+    (void)handle, (void)offset, (void)read_committed;
+    fake_done(broker, token);
+}
+/* No record is ever there. */
+enum pl_err pl_broker_locate(struct pl_broker *broker, uint64_t handle, int64_t offset,
+                             uint32_t max_bytes, struct pl_slice *slice) {
+    (void)broker, (void)handle, (void)offset, (void)max_bytes, (void)slice;
+    return PL_ERR_OUT_OF_RANGE;
+}
 void pl_broker_find_time(struct pl_broker *broker, uint64_t token, uint64_t handle,
                          int64_t timestamp_ms, bool read_committed) {
     (void)handle, (void)timestamp_ms, (void)read_committed;

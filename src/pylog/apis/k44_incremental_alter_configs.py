@@ -8,7 +8,7 @@ Behaviour
 Version notes
     0 and 1 differ in their encoding only.
 Not done
-    Loggers of brokers, and groups (INVALID_REQUEST).
+    Loggers of brokers (INVALID_REQUEST).
 """
 
 from __future__ import annotations

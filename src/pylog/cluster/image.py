@@ -34,7 +34,9 @@ _EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
 # What a quota is for: pairs of a type (user, client-id, ip) and a name, or None for the default of
 # all that have no quota of their own; in the order of the types.
 QuotaEntity = tuple[tuple[str, str | None], ...]
-INTERNAL_TOPICS: Final = frozenset({"__consumer_offsets", "__transaction_state"})
+INTERNAL_TOPICS: Final = frozenset(
+    {"__consumer_offsets", "__transaction_state", "__share_group_state"}
+)
 
 
 class BrokerImage(NamedTuple):

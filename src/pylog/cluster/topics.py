@@ -165,6 +165,8 @@ class Topics:
             "compression.type": "producer",
             "segment.bytes": str(segment),
         }
+        if name == "__share_group_state":
+            configs |= _KEEPS_ALL
         return await self.ensure(NewTopic(name, number, factor, configs=configs))
 
     # ---- grow ----
@@ -245,7 +247,14 @@ _INTERNAL: Final = {
         "transaction.state.log.replication.factor",
         "transaction.state.log.segment.bytes",
     ),
+    "__share_group_state": (
+        "share.coordinator.state.topic.num.partitions",
+        "share.coordinator.state.topic.replication.factor",
+        "share.coordinator.state.topic.segment.bytes",
+    ),
 }
+# An update of a share state says what has changed: none may go before the next snapshot.
+_KEEPS_ALL: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 assert _INTERNAL.keys() == INTERNAL_TOPICS
 
 

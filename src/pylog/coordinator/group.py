@@ -7,7 +7,7 @@ type, and which function replays a record, by the type of its key.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,10 @@ from pylog.coordinator.effects import Effects, Marker, Producer, Promise, Record
 from pylog.coordinator.group_base import Client, Committer, Group, GroupSettings
 from pylog.coordinator.group_classic import ClassicGroups, sync_timer
 from pylog.coordinator.group_consumer import ConsumerGroups, ConsumerSettings, check_heartbeat
+from pylog.coordinator.group_share import JOIN_EPOCH, ShareGroups, ShareSettings
 from pylog.coordinator.offsets import FetchedOffset, Offsets, OffsetToCommit, TopicPartition
+from pylog.coordinator.share_group_state import REPLAYS as SHARE_REPLAYS
+from pylog.coordinator.share_group_state import SharedTopic, ShareGroup
 from pylog.coordinator.topics_view import TopicsView
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
@@ -34,6 +37,7 @@ from pylog.protocol.messages.heartbeat import HeartbeatRequest
 from pylog.protocol.messages.join_group import JoinGroupRequest
 from pylog.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
 from pylog.protocol.messages.list_groups import ListedGroup
+from pylog.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 from pylog.protocol.messages.sync_group import SyncGroupRequest
 from pylog.protocol.records.classic_group import GroupMetadataKey, GroupMetadataValue
 from pylog.protocol.records.consumer_group import ConsumerGroupMetadataKey
@@ -55,6 +59,7 @@ class Surroundings:
     new_id: Callable[[], str] = _random_id
     topics: Callable[[], TopicsView] = TopicsView
     consumer_settings: Callable[[str], ConsumerSettings] = lambda group_id: ConsumerSettings()
+    share_settings: Callable[[str], ShareSettings] = lambda group_id: ShareSettings()
 
 
 class GroupShard:
@@ -69,6 +74,7 @@ class GroupShard:
         self._classic = ClassicGroups(around.settings, around.new_id)
         self._consumer = ConsumerGroups(around.consumer_settings, around.topics, around.new_id)
         self._mixed = ClassicMembers(self._consumer)
+        self._share = ShareGroups(around.share_settings, around.topics)
         self._replays: dict[type, Callable[[Any, Any, int], None]] = {
             OffsetCommitKey: self._replay_offset,
             GroupMetadataKey: self._replay_classic,
@@ -187,6 +193,38 @@ class GroupShard:
             downgrade(group, gone, self._around.topics(), now_ms, out)
         else:
             self._consumer.fence(group, gone, out)
+
+    # ---- share groups ----
+
+    def share_heartbeat(
+        self,
+        request: ShareGroupHeartbeatRequest,
+        client: Client,
+        promise: Promise,
+        now_ms: int,
+    ) -> Effects:
+        """The answer is a Beat."""
+        if request.group_id not in self.groups and request.member_epoch == JOIN_EPOCH:
+            group = ShareGroup(request.group_id)
+        else:
+            group = self.share_group(request.group_id)
+        return self._share.heartbeat(group, request, client, promise, now_ms)
+
+    def share_initialized(
+        self, group_id: str, partitions: Mapping[bytes, SharedTopic], promise: Promise
+    ) -> Effects:
+        return self._share.initialized(self.share_group(group_id), partitions, promise)
+
+    def forget_shared_topics(
+        self, group_id: str, topic_ids: Iterable[bytes], promise: Promise
+    ) -> Effects:
+        return self._share.forget_topics(self.share_group(group_id), topic_ids, promise)
+
+    def share_group(self, group_id: str) -> ShareGroup:
+        group = self.groups.get(group_id)
+        if not isinstance(group, ShareGroup):
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"There is no share group {group_id}.")
+        return group
 
     # ---- offsets ----
 
@@ -346,6 +384,8 @@ class GroupShard:
         for group in self.groups.values():
             if isinstance(group, ConsumerGroup):
                 self._consumer.on_loaded(group, out)
+        share = [g for g in self.groups.values() if isinstance(g, ShareGroup)]
+        self._share.on_loaded(share, out)
         out.set_timer(_EXPIRY_TIMER, self._settings.offsets_retention_check_interval_ms)
         return out
 
@@ -359,6 +399,8 @@ class GroupShard:
             self._on_classic_timer(group, name, now_ms, out)
         elif isinstance(group, ConsumerGroup) and name[-1] in group.members:
             self._remove_consumers(group, {name[-1]}, now_ms, out)
+        elif isinstance(group, ShareGroup):
+            self._share.on_session_timer(group, name[2], out)
         return out
 
     def _on_classic_timer(
@@ -376,13 +418,18 @@ class GroupShard:
     def _expire(self, now_ms: int, out: Effects) -> None:
         """Offsets past their retention go, and empty groups that have none."""
         for group in self.groups.values():
-            if self.offsets.expire(group, now_ms, out) and group.is_empty():
+            idle = self.offsets.expire(group, now_ms, out) and group.is_empty()
+            if idle and group.has_offsets:
                 group.write_tombstones(out)
         out.set_timer(_EXPIRY_TIMER, self._settings.offsets_retention_check_interval_ms)
 
     # ---- replay ----
 
     def replay(self, record: Record, producer_id: int) -> None:
+        replay_share = SHARE_REPLAYS.get(type(record.key))
+        if replay_share is not None:
+            replay_share(self.groups, record.key, record.value)
+            return
         self._replays[type(record.key)](record.key, record.value, producer_id)
 
     def replay_marker(self, producer: Producer, commit: bool) -> None:

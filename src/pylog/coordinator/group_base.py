@@ -58,6 +58,7 @@ class Group(ABC):
     """One group in a shard's dictionary."""
 
     type: GroupType
+    has_offsets = True  # it lives as long as its committed offsets, when it has no members
 
     def __init__(self, group_id: str) -> None:
         self.group_id = group_id

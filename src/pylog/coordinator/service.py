@@ -12,13 +12,15 @@ from pylog.coordinator.group_consumer import ConsumerSettings
 from pylog.coordinator.markers import MarkerWriter
 from pylog.coordinator.producer_ids import ProducerIds
 from pylog.coordinator.shards import Shards
+from pylog.coordinator.share_service import ShareGroupService
+from pylog.coordinator.share_state import ShareStateShard
 from pylog.coordinator.topics_view import TopicInfo, TopicsView
 from pylog.coordinator.txn import TransactionShard, TxnSettings
 from pylog.coordinator.txn_state import WriteMarkers
 from pylog.coordinator.verifier import Verifier
 from pylog.options import GROUP as GROUP_OPTIONS
 from pylog.protocol.errors import ApiError, ErrorCode
-from pylog.protocol.records.types import GROUP, TRANSACTION
+from pylog.protocol.records.types import GROUP, SHARE_STATE, TRANSACTION
 
 if TYPE_CHECKING:
     from pylog.cluster.image import Image, TopicImage
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 GROUP_TOPIC = "__consumer_offsets"
 TRANSACTION_TOPIC = "__transaction_state"
+SHARE_STATE_TOPIC = "__share_group_state"
 _MINUTE_MS = 60_000
 
 
@@ -44,6 +47,7 @@ class Coordinators:
             settings=_group_settings(broker.config),
             topics=self._topics,
             consumer_settings=self._consumer_settings,
+            share_settings=lambda group_id: self.share_groups.settings(group_id),
         )
         txn_settings = _txn_settings(broker.config)
         self.groups: Shards[GroupShard] = Shards(
@@ -63,12 +67,23 @@ class Coordinators:
             broker.topics.ensure_internal,
             self._carry_out,
         )
+        updates = broker.config.integer("share.coordinator.snapshot.update.records.per.snapshot")
+        self.share_states: Shards[ShareStateShard] = Shards(
+            SHARE_STATE_TOPIC,
+            SHARE_STATE,
+            lambda: ShareStateShard(updates),
+            broker.config.integer("node.id"),
+            broker.partitions.get,
+            broker.topics.ensure_internal,
+        )
+        self.share_groups = ShareGroupService(broker, self.groups, self.share_states)
         self.producer_ids = ProducerIds(broker.store)
         self.markers = MarkerWriter(broker, self.groups, self.transactions)
         self.verifier = Verifier(broker, self.transactions)
         self._by_key_type: dict[int, tuple[int, Shards[Any]]] = {
             0: (0, self.groups),
             1: (1, self.transactions),
+            2: (6, self.share_states),
         }
 
     def _topics(self) -> TopicsView:
@@ -109,10 +124,13 @@ class Coordinators:
     def start(self) -> None:
         self.groups.follow(self._broker.metadata.image)
         self.transactions.follow(self._broker.metadata.image)
+        self.share_states.follow(self._broker.metadata.image)
         self._broker.metadata.listen(self._on_metadata)
 
     async def stop(self) -> None:
         """What was appended is finished; members that wait are refused."""
+        await self.share_groups.stop()
+        await self.share_states.stop()
         await self.verifier.stop()
         await self.markers.stop()
         await self.transactions.stop()
@@ -123,6 +141,7 @@ class Coordinators:
             return
         self.groups.follow(after)
         self.transactions.follow(after)
+        self.share_states.follow(after)
         gone = {
             name
             for name, topic in before.topics.items()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import struct
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pylog.protocol.api_table import ROWS
 from pylog.protocol.message import Message
-from pylog.protocol.wire import WireError, decode, encode
+from pylog.protocol.wire import WireError, decode, encode, encode_parts
 
 API_VERSIONS: Final = 18
 
@@ -58,6 +58,15 @@ def _message_class(key: int, kind: str) -> type[Message]:
 def encode_response(key: int, version: int, correlation_id: int, message: Message) -> bytes:
     """Header and body, without the length in front."""
     return response_header(key, version, correlation_id) + encode(message, version)
+
+
+def encode_response_parts(
+    key: int, version: int, correlation_id: int, message: Message
+) -> list[Any]:
+    """Header and body, cut where records are to be put; see :mod:`pylog.protocol.wire`."""
+    parts = encode_parts(message, version)
+    parts[0] = response_header(key, version, correlation_id) + parts[0]
+    return parts
 
 
 def response_header(key: int, version: int, correlation_id: int) -> bytes:

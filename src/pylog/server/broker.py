@@ -129,11 +129,16 @@ class Broker:
         self.gate.open(self.engine, self.users, self.endpoints)
         self.engine.start(
             self._dispatcher.on_request,
-            on_closed=self._dispatcher.on_closed,
+            on_closed=self._on_connection_closed,
             on_offline=self.partitions.take_offline,
             on_verify=lambda request: self.coordinators.verifier.on_verify(request),
         )
         self._background = [asyncio.create_task(self._checkpoint_often(), name="checkpoints")]
+
+    def _on_connection_closed(self, connection: int) -> None:
+        self._dispatcher.on_closed(connection)
+        if "coordinators" in self.__dict__:
+            self.coordinators.share_groups.on_connection_closed(connection)
 
     @cached_property
     def coordinators(self) -> Coordinators:

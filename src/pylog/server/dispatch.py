@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from pylog.apis.context import RequestContext
 from pylog.apis.k18_api_versions import describe_versions
-from pylog.engine import Request
-from pylog.protocol.api_keys import API_KEYS, API_VERSIONS, encode_response, response_class
+from pylog.engine import RecordsPart, Request
+from pylog.protocol.api_keys import (
+    API_KEYS,
+    API_VERSIONS,
+    encode_response,
+    encode_response_parts,
+    response_class,
+)
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.message import Message
 from pylog.protocol.wire import WireError, decode
@@ -24,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 NO_ANSWER: Final = b""
 _BARE_TOKEN: Final = (36, -1)
+Answer = bytes | list[bytes | RecordsPart]
 
 
 class Unanswerable(Exception):
@@ -70,9 +77,12 @@ class Dispatcher:
             _log.exception("connection closed: handler failed", extra=_fields(request))
             engine.close_connection(request.connection)
         else:
-            engine.reply(request.connection, answer)
+            if isinstance(answer, bytes):
+                engine.reply(request.connection, answer)
+            else:
+                engine.reply_parts(request.connection, answer)
 
-    async def _answer(self, request: Request, session: Session) -> bytes:
+    async def _answer(self, request: Request, session: Session) -> Answer:
         key, version = request.api_key, request.api_version
         handler = self._handlers.find(key, version)
         if handler is None:
@@ -84,6 +94,8 @@ class Dispatcher:
         if response is None:
             return NO_ANSWER
         self._throttle(context, response, work.busy_ns)
+        if handler.has_records:
+            return encode_response_parts(key, version, request.correlation_id, response)
         return encode_response(key, version, request.correlation_id, response)
 
     def _throttle(self, context: RequestContext, response: Message, busy_ns: int) -> None:

@@ -29,6 +29,7 @@ class Handler(NamedTuple):
     handle: Callable[[Any, Any], Awaitable[Message | None]]
     # Answers a request that was refused as a whole, where the response has no error of its own.
     refuse: Callable[[Any, ApiError], Message] | None
+    has_records: bool = False  # its responses have RecordsPart where records belong
 
 
 def handler_files() -> dict[int, str]:
@@ -76,4 +77,5 @@ class Handlers:
     def _load(self, key: int) -> Handler:
         module = importlib.import_module(f"pylog.apis.{self._files[key]}")
         refuse = getattr(module, "refuse", None)
-        return Handler(API_KEYS[key], request_class(key), module.handle, refuse)
+        has_records = getattr(module, "HAS_RECORDS", False)
+        return Handler(API_KEYS[key], request_class(key), module.handle, refuse, has_records)

@@ -92,6 +92,17 @@ void pl_event_free(struct pl_event *event);
  * no error. Zero bytes: the connection goes on without an answer. Returns 0, ENOMEM or EMSGSIZE. */
 int pl_engine_reply(struct pl_engine *engine, uint64_t connection, const uint8_t *bytes,
                     size_t length);
+/* The same, of parts in order. Records come with their compact length in front (KIP-482); those
+ * that are gone by then, as after a deletion of records, come as none. */
+struct pl_reply_part {
+    const uint8_t *bytes; /* NULL: records */
+    size_t length;        /* of the bytes */
+    uint64_t partition;   /* records: handle, */
+    int64_t offset;       /*   whole batches from the one that holds it, below the high watermark, */
+    uint32_t max_bytes;   /*   up to this size, but at least one */
+};
+int pl_engine_reply_parts(struct pl_engine *engine, uint64_t connection,
+                          const struct pl_reply_part *parts, int32_t count);
 int pl_engine_close_connection(struct pl_engine *engine, uint64_t connection);
 
 /* A producer's first batch of a transaction on a partition. The transaction coordinator says
@@ -212,6 +223,21 @@ void pl_engine_append(struct pl_engine *engine, uint64_t token, uint64_t handle,
  * log end), empty at the end. value: offset to read next. */
 void pl_engine_read(struct pl_engine *engine, uint64_t token, uint64_t handle, int64_t offset,
                     uint32_t max_bytes, bool to_log_end);
+struct pl_batch_view {
+    int64_t first_offset, last_offset;
+    uint32_t size_bytes;
+    bool deliverable; /* no control batch; with read_committed not of an aborted transaction */
+};
+/* What lies where, without the records: DONE.data is an array of pl_batch_view, of whole batches
+ * of one segment from the one that holds `offset`, up to the high watermark (read_committed: the
+ * last stable offset), max_bytes, or the batch that reaches until_offset. At least one, unless
+ * there is none; value: offset to look at next. */
+void pl_engine_survey(struct pl_engine *engine, uint64_t token, uint64_t handle, int64_t offset,
+                      int64_t until_offset, uint32_t max_bytes, bool read_committed);
+/* DONE when there is something to read at `offset` (read_committed: something stable), or with an
+ * error when the partition is served no longer. */
+void pl_engine_await_readable(struct pl_engine *engine, uint64_t token, uint64_t handle,
+                              int64_t offset, bool read_committed);
 /* First record at or after a time (timestamp_ms >= 0), or the one with the highest time (-3).
  * value: offset, value2: timestamp, both -1 for none; data: int32 leader epoch. */
 void pl_engine_find_time(struct pl_engine *engine, uint64_t token, uint64_t handle,

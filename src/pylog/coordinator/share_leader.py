@@ -1,0 +1,313 @@
+"""A share partition at work on the leader of its partition: its state machine, log and store.
+
+Loads its state when it is first used, stores each change before who asked is answered, takes back
+records when their locks are over, and wakes the fetches that wait when there is more to have. When
+a change could not be stored it gives up, and the next use loads what was stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pylog.coordinator.shards import Shards
+from pylog.coordinator.share_partition import (
+    AcknowledgedBatch,
+    Acquired,
+    Change,
+    Limits,
+    LogBatch,
+    SharePartition,
+    Wish,
+)
+from pylog.coordinator.share_state import (
+    UNSET,
+    SharePartitionKey,
+    ShareState,
+    ShareStateShard,
+    StateWrite,
+)
+from pylog.engine import EngineError, Partition, RecordsPart, Survey
+from pylog.options import reset_age_ms
+from pylog.protocol.errors import ApiError, ErrorCode
+
+_log = logging.getLogger(__name__)
+
+_ROUNDS = 64  # reads in one look, when nothing of what was read can be delivered
+
+
+@dataclass(frozen=True, slots=True)
+class ShareConfig:
+    """Settings of a group that its partitions' leaders obey."""
+
+    limits: Limits
+    offset_reset: str
+    read_committed: bool
+    renew_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a member got of a partition: offsets, and the batches that hold them."""
+
+    acquired: list[Acquired]
+    records: RecordsPart
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read for a member and not given to it yet."""
+
+    offset: int
+    survey: Survey
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(batch.size_bytes for batch in self.survey.batches if batch.deliverable)
+
+
+def _clock_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+class ShareLeader:
+    """One share partition. ``on_failed`` is called once, when it has to be loaded anew."""
+
+    def __init__(
+        self,
+        key: SharePartitionKey,
+        partition: Partition,
+        leader_epoch: int,
+        states: Shards[ShareStateShard],
+        config: Callable[[], ShareConfig],
+        on_failed: Callable[[ShareLeader], None],
+    ) -> None:
+        self.key = key
+        self.partition = partition
+        self.leader_epoch = leader_epoch
+        self._states = states
+        self._config = config
+        self._on_failed = on_failed
+        self._state_epoch = 0
+        self._stored_start = UNSET
+        self._machine: SharePartition | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._lock_timer: asyncio.TimerHandle | None = None
+        self._waiting: set[asyncio.Event] = set()
+        self._storing: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    # ---- life ----
+
+    async def load(self) -> None:
+        """Be ready, or raise ApiError."""
+        if self._machine is not None:
+            return
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load(), name=f"load {self.key.text()}")
+        await asyncio.shield(self._loading)
+
+    async def _load(self) -> None:
+        try:
+            text = self.key.text()
+            await self._states.prepare(text)
+            state: ShareState = await self._states.run(
+                text,
+                lambda shard, promise, now: shard.read(self.key, self.leader_epoch, promise, now),
+            )
+            self._state_epoch = state.state_epoch
+            start = state.start_offset
+            self._stored_start = start
+            if start == UNSET:
+                start = await self._first_offset()
+                await self._store(Change(start))
+            self._machine = SharePartition(start, state.batches)
+        except BaseException:
+            self.close()
+            raise
+
+    async def _first_offset(self) -> int:
+        config = self._config()
+        offsets = self.partition.offsets()
+        if config.offset_reset == "earliest":
+            return offsets.log_start
+        end = offsets.last_stable if config.read_committed else offsets.high_watermark
+        age_ms = reset_age_ms(config.offset_reset)
+        if age_ms is None:
+            return end
+        found = await self.partition.find_time(max(time.time_ns() // 1_000_000 - age_ms, 0))
+        return end if found is None else found.offset
+
+    def close(self) -> None:
+        """Let go of everything; idempotent. What is being stored goes on."""
+        if self._closed:
+            return
+        self._closed = True
+        self._machine = None
+        if self._lock_timer is not None:
+            self._lock_timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._wake()
+        self._on_failed(self)
+
+    @property
+    def _live(self) -> SharePartition:
+        if self._machine is None:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        return self._machine
+
+    # ---- what members ask ----
+
+    async def acknowledge(self, member_id: str, batches: Sequence[AcknowledgedBatch]) -> None:
+        """Returns when it is stored."""
+        await self.load()
+        limits = self._config().limits
+        change = self._live.acknowledge(member_id, batches, limits, _clock_ms())
+        self._wake()
+        self._set_lock_timer()
+        await self._store(change)
+
+    async def release(self, member_id: str) -> None:
+        """Take back what a member holds. Nothing, where nothing is loaded."""
+        if self._machine is not None and self._machine.acquired_by(member_id):
+            change = self._machine.release(member_id, self._config().limits)
+            self._wake()
+            self._set_lock_timer()
+            await self._store(change)
+
+    async def find(self, max_records: int, max_bytes: int) -> Found | None:
+        """Look for records that nobody has; None: there are none now."""
+        await self.load()
+        config = self._config()
+        for _ in range(_ROUNDS):
+            offset = self._live.next_offset(config.limits)
+            if offset is None:
+                return None
+            survey = await self._survey(offset, max_records, max_bytes, config)
+            if survey is not None:
+                if any(batch.deliverable for batch in survey.batches):
+                    return Found(offset, survey)
+                if not survey.batches:
+                    self._watch_from(offset, config.read_committed)
+                    return None
+                self._acquire(Wish("", 0, 0), Found(offset, survey), config)
+        return None
+
+    async def _survey(
+        self, offset: int, max_records: int, max_bytes: int, config: ShareConfig
+    ) -> Survey | None:
+        """None: the log begins later, look again."""
+        until = offset + max(max_records, 1) - 1
+        try:
+            return await self.partition.survey(
+                offset, until, max_bytes, read_committed=config.read_committed
+            )
+        except EngineError as error:
+            log_start = self.partition.offsets().log_start
+            if error.code != ErrorCode.OFFSET_OUT_OF_RANGE or offset >= log_start:
+                raise ApiError(ErrorCode(error.code)) from error
+            await self._store(self._live.log_starts_at(log_start))
+            return None
+
+    def take(self, wish: Wish, found: Found) -> Taken | None:
+        """Give a member what was found, or what is left of it; None: another one was faster."""
+        acquired = self._acquire(wish, found, self._config())
+        if not acquired:
+            return None
+        self._set_lock_timer()
+        first, last = acquired[0].first_offset, acquired[-1].last_offset
+        batches = [
+            batch
+            for batch in found.survey.batches
+            if batch.last_offset >= first and batch.first_offset <= last
+        ]
+        size = sum(batch.size_bytes for batch in batches)
+        offset = max(batches[0].first_offset, found.offset)
+        return Taken(acquired, RecordsPart(self.partition.handle, offset, size))
+
+    def _acquire(self, wish: Wish, found: Found, config: ShareConfig) -> list[Acquired]:
+        batches = [
+            LogBatch(batch.first_offset, batch.last_offset, batch.deliverable)
+            for batch in found.survey.batches
+        ]
+        return self._live.acquire(wish, found.offset, batches, config.limits, _clock_ms())
+
+    # ---- waiting ----
+
+    def wait(self, event: asyncio.Event) -> None:
+        """Set the event when there may be more to find."""
+        self._waiting.add(event)
+
+    def stop_waiting(self, event: asyncio.Event) -> None:
+        self._waiting.discard(event)
+
+    def _wake(self) -> None:
+        for event in self._waiting:
+            event.set()
+
+    def _watch_from(self, offset: int, read_committed: bool) -> None:
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._await_readable(offset, read_committed))
+
+    async def _await_readable(self, offset: int, read_committed: bool) -> None:
+        try:
+            await self.partition.await_readable(offset, read_committed=read_committed)
+        except EngineError:
+            self.close()
+        self._watch = None
+        self._wake()
+
+    # ---- locks ----
+
+    def _set_lock_timer(self) -> None:
+        if self._lock_timer is not None:
+            self._lock_timer.cancel()
+            self._lock_timer = None
+        end_ms = None if self._machine is None else self._machine.next_lock_end_ms()
+        if end_ms is not None:
+            delay = max(end_ms - _clock_ms(), 1) / 1000
+            self._lock_timer = asyncio.get_running_loop().call_later(delay, self._on_lock_end)
+
+    def _on_lock_end(self) -> None:
+        if self._machine is None:
+            return
+        change = self._machine.expire(self._config().limits, _clock_ms())
+        self._wake()
+        self._set_lock_timer()
+        task = asyncio.create_task(self._store_quietly(change))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+
+    async def _store_quietly(self, change: Change) -> None:
+        try:
+            await self._store(change)
+        except ApiError as error:
+            _log.warning("locks of %s that were over: %s", self.key.text(), error)
+
+    # ---- storing ----
+
+    async def _store(self, change: Change) -> None:
+        """Returns when it is safe; at once for what changes nothing that is stored."""
+        if not change.batches and change.start_offset == self._stored_start:
+            return
+        write = StateWrite(
+            self.leader_epoch,
+            self._state_epoch,
+            change.start_offset,
+            change.done_count,
+            change.batches,
+        )
+        try:
+            await self._states.run(
+                self.key.text(),
+                lambda shard, promise, now: shard.write(self.key, write, promise, now),
+            )
+        except ApiError:
+            self.close()
+            raise
+        self._stored_start = max(self._stored_start, change.start_offset)

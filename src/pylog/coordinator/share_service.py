@@ -1,0 +1,348 @@
+"""Share groups on one broker: what the handlers of their API keys talk to (KIP-932).
+
+Brings together the group shards (members), the state shards (what is done), the leaders of share
+partitions (what is in flight) and the sessions (who fetches what).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from pylog.config import Source
+from pylog.coordinator.group import GroupShard
+from pylog.coordinator.group_base import Client
+from pylog.coordinator.group_share import Beat, ShareSettings
+from pylog.coordinator.shards import Shards
+from pylog.coordinator.share_group_state import SharedTopic
+from pylog.coordinator.share_leader import Found, ShareConfig, ShareLeader, Taken
+from pylog.coordinator.share_partition import Limits, Wish
+from pylog.coordinator.share_sessions import ShareSession, ShareSessions, TopicPartition
+from pylog.coordinator.share_state import UNSET, SharePartitionKey, ShareStateShard
+from pylog.options import GROUP
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
+
+if TYPE_CHECKING:
+    from pylog.server.broker import Broker
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchWish:
+    """What a ShareFetch asks of all its partitions together."""
+
+    wish: Wish
+    max_wait_ms: int
+    min_bytes: int
+    max_bytes: int
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Of one partition: an error, records, or neither."""
+
+    error: ApiError | None = None
+    taken: Taken | None = None
+
+
+class ShareGroupService:
+    """Lives from the start of the coordinators to their stop."""
+
+    def __init__(
+        self, broker: Broker, groups: Shards[GroupShard], states: Shards[ShareStateShard]
+    ) -> None:
+        self._broker = broker
+        self._groups = groups
+        self.states = states
+        self.sessions = ShareSessions(broker.config.integer("group.share.max.share.sessions"))
+        self._leaders: dict[SharePartitionKey, ShareLeader] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    # ---- settings ----
+
+    def _value(self, group_id: str, name: str) -> object:
+        overrides = self._broker.metadata.image.config("group", group_id)
+        return self._broker.config.resource_value(GROUP[name], overrides, Source.GROUP)
+
+    def _number(self, group_id: str, name: str) -> int:
+        return cast(int, self._value(group_id, name))
+
+    def settings(self, group_id: str) -> ShareSettings:
+        """What holds for the members of a group."""
+        return ShareSettings(
+            self._number(group_id, "share.heartbeat.interval.ms"),
+            self._number(group_id, "share.session.timeout.ms"),
+            self._broker.config.integer("group.share.max.size"),
+        )
+
+    def config(self, group_id: str) -> ShareConfig:
+        """What holds for the partitions of a group."""
+        limits = Limits(
+            self._number(group_id, "share.delivery.count.limit"),
+            self._number(group_id, "share.partition.max.record.locks"),
+            self._number(group_id, "share.record.lock.duration.ms"),
+        )
+        return ShareConfig(
+            limits,
+            str(self._value(group_id, "share.auto.offset.reset")),
+            self._value(group_id, "share.isolation.level") == "read_committed",
+            bool(self._value(group_id, "share.renew.acknowledge.enable")),
+        )
+
+    # ---- members ----
+
+    async def heartbeat(self, request: ShareGroupHeartbeatRequest, client: Client) -> Beat:
+        """A heartbeat; where partitions have to be initialized, that and another one."""
+        beat = await self._beat(request, client)
+        if not beat.uninitialized:
+            return beat
+        try:
+            await self._initialize(request.group_id, beat.uninitialized, beat.state_epoch)
+        except ApiError as error:  # the next heartbeat tries again
+            _log.warning("share state of group %s not initialized: %s", request.group_id, error)
+            return beat
+        request.member_epoch = beat.response.member_epoch
+        return await self._beat(request, client)
+
+    async def _beat(self, request: ShareGroupHeartbeatRequest, client: Client) -> Beat:
+        beat = await self._groups.run(
+            request.group_id,
+            lambda shard, promise, now: shard.share_heartbeat(request, client, promise, now),
+        )
+        assert isinstance(beat, Beat)
+        return beat
+
+    async def _initialize(
+        self, group_id: str, missing: Mapping[bytes, SharedTopic], state_epoch: int
+    ) -> None:
+        await asyncio.gather(
+            *(
+                self.begin_anew(SharePartitionKey(group_id, topic_id, index), state_epoch, UNSET)
+                for topic_id, topic in missing.items()
+                for index in topic.partitions
+            )
+        )
+        await self._groups.run(
+            group_id, lambda shard, promise, _: shard.share_initialized(group_id, missing, promise)
+        )
+
+    async def begin_anew(self, key: SharePartitionKey, state_epoch: int, start_offset: int) -> None:
+        """Initialize the state of a share partition, and forget what was in flight."""
+        text = key.text()
+        await self.states.prepare(text)
+        await self.states.run(
+            text,
+            lambda shard, promise, now: shard.initialize(
+                key, state_epoch, start_offset, promise, now
+            ),
+        )
+        self._drop(key)
+
+    async def delete_states(self, keys: Iterable[SharePartitionKey]) -> None:
+        """Forget share partitions for good."""
+
+        async def delete(key: SharePartitionKey) -> None:
+            await self.states.prepare(key.text())
+            await self.states.run(key.text(), lambda shard, promise, _: shard.delete(key, promise))
+            self._drop(key)
+
+        await asyncio.gather(*(delete(key) for key in keys))
+
+    def _drop(self, key: SharePartitionKey) -> None:
+        leader = self._leaders.get(key)
+        if leader is not None:
+            leader.close()
+
+    # ---- partitions ----
+
+    def leader(self, group_id: str, partition: TopicPartition) -> ShareLeader:
+        """Where a share partition is worked on; ApiError when that is not here."""
+        topic_id, index = partition
+        topic = self._broker.metadata.image.topic_by_id(topic_id)
+        if topic is None:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_ID)
+        if not 0 <= index < len(topic.partitions):
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        log = self._broker.partitions.get(topic.name, index)
+        state = topic.partitions[index]
+        if log is None or state.leader != self._broker.node_id:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        key = SharePartitionKey(group_id, topic_id, index)
+        leader = self._leaders.get(key)
+        if leader is not None and (leader.partition, leader.leader_epoch) != (
+            log,
+            state.leader_epoch,
+        ):
+            leader.close()
+            leader = None
+        if leader is None:
+            leader = ShareLeader(
+                key,
+                log,
+                state.leader_epoch,
+                self.states,
+                lambda: self.config(group_id),
+                self._forget,
+            )
+            self._leaders[key] = leader
+        return leader
+
+    def _forget(self, leader: ShareLeader) -> None:
+        if self._leaders.get(leader.key) is leader:
+            del self._leaders[leader.key]
+
+    # ---- fetching ----
+
+    async def fetch(self, session: ShareSession, asked: FetchWish) -> dict[TopicPartition, Fetched]:
+        """Records of the session's partitions, as soon as there are enough or time is over."""
+        results: dict[TopicPartition, Fetched] = {}
+        leaders: dict[TopicPartition, ShareLeader] = {}
+        for partition in session.partitions:
+            try:
+                leaders[partition] = self.leader(session.group_id, partition)
+            except ApiError as error:
+                results[partition] = Fetched(error)
+        fetch = _Fetch(session, leaders, asked, self._stopping)
+        results |= await fetch.run(may_wait=not results)
+        session.serve_last(p for p, fetched in results.items() if fetched.taken is not None)
+        return results
+
+    # ---- sessions ----
+
+    async def release(self, session: ShareSession) -> None:
+        """The session is over: others may have what its member holds. ApiError."""
+        self.sessions.close(session)
+        await self._release(session, list(session.partitions))
+
+    async def _release(self, session: ShareSession, partitions: Sequence[TopicPartition]) -> None:
+        leaders = (
+            self._leaders.get(SharePartitionKey(session.group_id, *partition))
+            for partition in partitions
+        )
+        await asyncio.gather(
+            *(leader.release(session.member_id) for leader in leaders if leader is not None)
+        )
+
+    def on_connection_closed(self, connection: int) -> None:
+        """Members that have gone without a word keep nothing."""
+        for session in self.sessions.close_connection(connection):
+            task = asyncio.create_task(self._release_quietly(session))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _release_quietly(self, session: ShareSession) -> None:
+        try:
+            await self._release(session, list(session.partitions))
+        except ApiError as error:
+            _log.warning("records of member %s not released: %s", session.member_id, error)
+
+    async def stop(self) -> None:
+        """Answer what waits, and let go of all share partitions."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for leader in list(self._leaders.values()):
+            leader.close()
+
+
+class _Fetch:
+    """One ShareFetch: looks, and looks again when one of its partitions has moved."""
+
+    def __init__(
+        self,
+        session: ShareSession,
+        leaders: Mapping[TopicPartition, ShareLeader],
+        asked: FetchWish,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._session = session
+        self._leaders = dict(leaders)
+        self._asked = asked
+        self._stopping = stopping
+        self._moved = asyncio.Event()
+        self._results = {partition: Fetched() for partition in leaders}
+
+    async def run(self, may_wait: bool) -> dict[TopicPartition, Fetched]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self._asked.max_wait_ms / 1000 if may_wait else 0)
+        for leader in self._leaders.values():
+            leader.wait(self._moved)
+        try:
+            while True:
+                self._moved.clear()
+                late = loop.time() >= deadline or self._stopping.is_set()
+                if await self._look(late) or late:
+                    return self._results
+                await self._wait_until(deadline)
+        finally:
+            for leader in self._leaders.values():
+                leader.stop_waiting(self._moved)
+
+    async def _wait_until(self, deadline: float) -> None:
+        waits = [
+            asyncio.ensure_future(self._moved.wait()),
+            asyncio.ensure_future(self._stopping.wait()),
+        ]
+        timeout = max(deadline - asyncio.get_running_loop().time(), 0)
+        try:
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _look(self, take_any: bool) -> bool:
+        """Whether the answer is worth to be sent."""
+        wish, bytes_left = self._asked.wish, self._asked.max_bytes
+        found: list[tuple[TopicPartition, Found]] = []
+        records_left = wish.max_records
+        for partition, leader in self._leaders.items():
+            if records_left <= 0 or bytes_left <= 0:
+                break
+            try:
+                seen = await leader.find(records_left, bytes_left)
+            except ApiError as error:
+                self._results[partition].error = error
+                continue
+            if seen is not None:
+                found.append((partition, seen))
+                records_left -= _records_in(seen)
+                bytes_left -= seen.size_bytes
+        failed = any(result.error is not None for result in self._results.values())
+        enough = sum(seen.size_bytes for _, seen in found) >= max(self._asked.min_bytes, 1)
+        if self._session.closed:
+            return True  # nobody would hear of what is taken
+        if not (enough or take_any or failed):
+            return False
+        return self._take(found) or failed
+
+    def _take(self, found: Sequence[tuple[TopicPartition, Found]]) -> bool:
+        records_left = self._asked.wish.max_records
+        taken_any = False
+        for partition, seen in found:
+            wish = self._asked.wish
+            wish = Wish(wish.member_id, records_left, wish.batch_size, wish.strict)
+            try:
+                taken = self._leaders[partition].take(wish, seen)
+            except ApiError as error:
+                self._results[partition].error = error
+                continue
+            if taken is not None:
+                self._results[partition].taken = taken
+                records_left -= sum(a.last_offset - a.first_offset + 1 for a in taken.acquired)
+                taken_any = True
+        if not taken_any and found:
+            self._moved.set()  # others were faster: look for what they have left
+        return taken_any
+
+
+def _records_in(found: Found) -> int:
+    return sum(
+        batch.last_offset - max(batch.first_offset, found.offset) + 1
+        for batch in found.survey.batches
+        if batch.deliverable
+    )

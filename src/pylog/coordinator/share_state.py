@@ -1,0 +1,304 @@
+"""One shard of ``__share_group_state``: how far share groups are in partitions (KIP-932).
+
+    nothing ──initialize──▶ kept ──write (leader epoch, state epoch)──▶ kept
+                             └──────────────delete──▶ nothing
+
+A share partition's leader reads its state once and writes every change. Two epochs fence old
+writers: that of the leader, and that of the state, which an initialization raises. In the log a
+snapshot holds the whole state and updates what changed since; so a load begins anew at each
+snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from pylog.coordinator.effects import Effects, Producer, Promise, Record, TimerName
+from pylog.coordinator.offset_ranges import OffsetRanges
+from pylog.coordinator.share_partition import DONE, StateBatch
+from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.records.share_state import (
+    ShareSnapshotKey,
+    ShareSnapshotValue,
+    ShareSnapshotValueStateBatch,
+    ShareUpdateKey,
+    ShareUpdateValue,
+    ShareUpdateValueStateBatch,
+)
+from pylog.protocol.uuids import uuid_to_text
+
+UNSET = -1  # start offset that nobody has chosen yet
+NO_EPOCH = -1
+
+
+class SharePartitionKey(NamedTuple):
+    """A partition for a share group."""
+
+    group_id: str
+    topic_id: bytes
+    partition: int
+
+    def text(self) -> str:
+        """What FindCoordinator names it; its hash gives the shard."""
+        return f"{self.group_id}:{uuid_to_text(self.topic_id)}:{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareState:
+    """What is known of a share partition; ``done_count`` -1: not told."""
+
+    state_epoch: int
+    leader_epoch: int = NO_EPOCH
+    start_offset: int = UNSET
+    done_count: int = -1
+    batches: tuple[StateBatch, ...] = ()
+    snapshot_epoch: int = 0
+    created_ms: int = 0
+    updates: int = 0  # since the snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class StateWrite:
+    """A change by the leader of a share partition; ``start_offset`` UNSET leaves it."""
+
+    leader_epoch: int
+    state_epoch: int
+    start_offset: int
+    done_count: int = -1
+    batches: Sequence[StateBatch] = field(default_factory=tuple)
+
+
+class ShareStateShard:
+    """States by share partition. Every public method is one step, or a look."""
+
+    def __init__(self, updates_per_snapshot: int = 500) -> None:
+        self.states: dict[SharePartitionKey, ShareState] = {}
+        self._updates_per_snapshot = updates_per_snapshot
+
+    # ---- steps ----
+
+    def initialize(
+        self,
+        key: SharePartitionKey,
+        state_epoch: int,
+        start_offset: int,
+        promise: Promise,
+        now_ms: int,
+    ) -> Effects:
+        """Begin anew; FENCED_STATE_EPOCH when a later state is here."""
+        before = self.states.get(key)
+        if before is not None and before.state_epoch > state_epoch:
+            raise ApiError(ErrorCode.FENCED_STATE_EPOCH)
+        epoch = 0 if before is None else before.snapshot_epoch + 1
+        state = ShareState(
+            state_epoch, start_offset=start_offset, snapshot_epoch=epoch, created_ms=now_ms
+        )
+        out = Effects()
+        _write_snapshot(key, state, now_ms, out)
+        out.reply(promise, None)
+        return out
+
+    def read(
+        self, key: SharePartitionKey, leader_epoch: int, promise: Promise, now_ms: int
+    ) -> Effects:
+        """The answer is a ShareState; from now on a leader of an earlier epoch is refused."""
+        state = self.find(key)
+        out = Effects()
+        if leader_epoch < state.leader_epoch:
+            raise ApiError(ErrorCode.FENCED_LEADER_EPOCH)
+        if leader_epoch > state.leader_epoch:
+            self._write_change(
+                key, state, StateWrite(leader_epoch, state.state_epoch, UNSET), now_ms, out
+            )
+        out.reply(promise, state)
+        return out
+
+    def write(
+        self, key: SharePartitionKey, write: StateWrite, promise: Promise, now_ms: int
+    ) -> Effects:
+        state = self.find(key)
+        if write.leader_epoch < state.leader_epoch:
+            raise ApiError(ErrorCode.FENCED_LEADER_EPOCH)
+        if write.state_epoch < state.state_epoch:
+            raise ApiError(ErrorCode.FENCED_STATE_EPOCH)
+        out = Effects()
+        self._write_change(key, state, write, now_ms, out)
+        out.reply(promise, None)
+        return out
+
+    def delete(self, key: SharePartitionKey, promise: Promise) -> Effects:
+        """Deleting what is not there is no error."""
+        out = Effects()
+        if key in self.states:
+            out.write(_snapshot_key(key), None)
+        out.reply(promise, None)
+        return out
+
+    def find(self, key: SharePartitionKey) -> ShareState:
+        state = self.states.get(key)
+        if state is None:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "There is no such share state.")
+        return state
+
+    def delete_topics(self, topic_ids: set[bytes], promise: Promise) -> Effects:
+        out = Effects()
+        for key in self.states:
+            if key.topic_id in topic_ids:
+                out.write(_snapshot_key(key), None)
+        out.reply(promise, None)
+        return out
+
+    def _write_change(
+        self,
+        key: SharePartitionKey,
+        state: ShareState,
+        write: StateWrite,
+        now_ms: int,
+        out: Effects,
+    ) -> None:
+        if state.updates >= self._updates_per_snapshot:
+            after = replace(_changed(state, write), snapshot_epoch=state.snapshot_epoch + 1)
+            _write_snapshot(key, after, now_ms, out)
+        else:
+            _write_update(key, state.snapshot_epoch, write, out)
+
+    # ---- what the runtime asks ----
+
+    def on_loaded(self, now_ms: int) -> Effects:
+        return Effects()
+
+    def on_timer(self, name: TimerName, now_ms: int) -> Effects:
+        raise AssertionError(f"no timer is ever set, but {name} is due")
+
+    # ---- replay ----
+
+    def replay(self, record: Record, producer_id: int) -> None:
+        key = SharePartitionKey(record.key.group_id, record.key.topic_id, record.key.partition)
+        value = record.value
+        if isinstance(value, ShareSnapshotValue):
+            self.states[key] = _restored(value)
+        elif isinstance(value, ShareUpdateValue):
+            state = self.states.get(key)
+            if state is not None:
+                self.states[key] = _changed(state, _restored_write(state, value))
+        elif isinstance(record.key, ShareSnapshotKey):
+            self.states.pop(key, None)
+
+    def replay_marker(self, producer: Producer, commit: bool) -> None:
+        raise AssertionError("share states are written outside transactions")
+
+
+def _changed(state: ShareState, write: StateWrite) -> ShareState:
+    """The state after a write: newer batches lie over older ones, what is done goes."""
+    start = state.start_offset if write.start_offset == UNSET else write.start_offset
+    return replace(
+        state,
+        leader_epoch=max(write.leader_epoch, state.leader_epoch),
+        start_offset=start,
+        done_count=write.done_count,
+        batches=_merged((*state.batches, *write.batches), start),
+        updates=state.updates + 1,
+    )
+
+
+def _merged(batches: Iterable[StateBatch], start_offset: int) -> tuple[StateBatch, ...]:
+    ranges: OffsetRanges[tuple[int, int]] = OffsetRanges()
+    for batch in batches:
+        ranges.put(batch.first_offset, batch.last_offset, (batch.state, batch.deliveries))
+    ranges.drop_below(start_offset)
+    return tuple(StateBatch(item.first, item.last, *item.value) for item in ranges)
+
+
+def done_count(state: ShareState) -> int:
+    """Offsets from the start offset on that are done."""
+    if state.done_count >= 0:
+        return state.done_count
+    return sum(
+        batch.last_offset - batch.first_offset + 1 for batch in state.batches if batch.state in DONE
+    )
+
+
+# ---- records ----
+
+
+def _snapshot_key(key: SharePartitionKey) -> ShareSnapshotKey:
+    return ShareSnapshotKey(group_id=key.group_id, topic_id=key.topic_id, partition=key.partition)
+
+
+def _write_snapshot(key: SharePartitionKey, state: ShareState, now_ms: int, out: Effects) -> None:
+    value = ShareSnapshotValue(
+        snapshot_epoch=state.snapshot_epoch,
+        state_epoch=state.state_epoch,
+        leader_epoch=state.leader_epoch,
+        start_offset=state.start_offset,
+        delivery_complete_count=state.done_count,
+        create_timestamp=state.created_ms,
+        write_timestamp=now_ms,
+        state_batches=[
+            ShareSnapshotValueStateBatch(
+                first_offset=batch.first_offset,
+                last_offset=batch.last_offset,
+                delivery_state=batch.state,
+                delivery_count=batch.deliveries,
+            )
+            for batch in state.batches
+        ],
+    )
+    out.write(_snapshot_key(key), value)
+
+
+def _write_update(
+    key: SharePartitionKey, snapshot_epoch: int, write: StateWrite, out: Effects
+) -> None:
+    value = ShareUpdateValue(
+        snapshot_epoch=snapshot_epoch,
+        leader_epoch=write.leader_epoch,
+        start_offset=write.start_offset,
+        delivery_complete_count=write.done_count,
+        state_batches=[
+            ShareUpdateValueStateBatch(
+                first_offset=batch.first_offset,
+                last_offset=batch.last_offset,
+                delivery_state=batch.state,
+                delivery_count=batch.deliveries,
+            )
+            for batch in write.batches
+        ],
+    )
+    out.write(
+        ShareUpdateKey(group_id=key.group_id, topic_id=key.topic_id, partition=key.partition),
+        value,
+    )
+
+
+def _restored(value: ShareSnapshotValue) -> ShareState:
+    return ShareState(
+        state_epoch=value.state_epoch,
+        leader_epoch=value.leader_epoch,
+        start_offset=value.start_offset,
+        done_count=value.delivery_complete_count,
+        batches=_batches_of(value.state_batches),
+        snapshot_epoch=value.snapshot_epoch,
+        created_ms=value.create_timestamp,
+    )
+
+
+def _restored_write(state: ShareState, value: ShareUpdateValue) -> StateWrite:
+    return StateWrite(
+        value.leader_epoch,
+        state.state_epoch,
+        value.start_offset,
+        value.delivery_complete_count,
+        _batches_of(value.state_batches),
+    )
+
+
+def _batches_of(
+    batches: Iterable[ShareSnapshotValueStateBatch] | Iterable[ShareUpdateValueStateBatch],
+) -> tuple[StateBatch, ...]:
+    return tuple(
+        StateBatch(b.first_offset, b.last_offset, b.delivery_state, b.delivery_count)
+        for b in batches
+    )
