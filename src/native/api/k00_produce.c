@@ -131,7 +131,8 @@ static bool is_admin(const struct pl_request *request) {
 }
 
 /* As Kafka: transactional batches of a request without a transactional id fail all of it. */
-static int16_t check_partition(const struct produce *produce, const struct pl_partition *partition) {
+static int16_t check_partition(const struct produce *produce,
+                               const struct pl_partition *partition) {
     int16_t acks = produce->message.acks;
     if (produce->transactional && produce->message.transactional_id.length < 0) {
         return PL_KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
@@ -161,7 +162,8 @@ static const char *refusal_text(int16_t error) {
 
 static void explain(struct pl_produce_response_partition *out, int32_t bad_record,
                     struct pl_produce_response_record_error *record_error) {
-    if (out->error_code != PL_KAFKA_INVALID_RECORD && out->error_code != PL_KAFKA_INVALID_TIMESTAMP) {
+    if (out->error_code != PL_KAFKA_INVALID_RECORD &&
+        out->error_code != PL_KAFKA_INVALID_TIMESTAMP) {
         return;
     }
     out->error_message = text_of(refusal_text(out->error_code));

@@ -132,7 +132,8 @@ void pl_broker_open_partitions(struct pl_broker *broker, uint64_t token,
         bool failed = opening == NULL || results == NULL;
         free(opening);
         free(results);
-        struct pl_done done = {.token = token, .error = pl_error_code(failed ? PL_ERR_MEMORY : PL_OK)};
+        struct pl_done done = {.token = token,
+                               .error = pl_error_code(failed ? PL_ERR_MEMORY : PL_OK)};
         pl_broker_done(broker, &done);
         return;
     }

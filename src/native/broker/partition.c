@@ -87,7 +87,8 @@ static void count_append(struct pl_broker_counters *counters, const struct pl_ap
                          size_t n) {
     pl_count(&counters->batches_appended, 1);
     pl_count(&counters->bytes_appended, n);
-    pl_count(&counters->records_appended, (uint64_t)(appended->end_offset - appended->first_offset));
+    pl_count(&counters->records_appended,
+             (uint64_t)(appended->end_offset - appended->first_offset));
 }
 
 bool pl_partition_in_transaction(struct pl_partition *partition, int64_t producer_id,
@@ -290,6 +291,7 @@ void pl_partition_settle(struct pl_partition *partition) {
     if (err != PL_OK) {
         pl_count(&partition->broker->counters.write_errors, 1);
     }
-    bool moved = partition->high_watermark != high_watermark || partition->last_stable != last_stable;
+    bool moved = partition->high_watermark != high_watermark ||
+                 partition->last_stable != last_stable;
     tell(partition, moved, err);
 }

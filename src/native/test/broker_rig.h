@@ -427,8 +427,8 @@ static size_t rig_write_produce(uint8_t *frame, size_t room, const struct rig_pr
     bool flexible = produce->version >= 9;
     const char *id = produce->transactional_id;
     if (produce->version >= 3) {
-        pl_write_string(&out, flexible,
-                        (struct pl_span){(const uint8_t *)id, id == NULL ? -1 : (int32_t)strlen(id)});
+        int32_t length = id == NULL ? -1 : (int32_t)strlen(id);
+        pl_write_string(&out, flexible, (struct pl_span){(const uint8_t *)id, length});
     }
     pl_write_i16(&out, produce->acks);
     pl_write_i32(&out, produce->timeout_ms);
