@@ -48,6 +48,7 @@ enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_
     }
     pl_collector_open(broker);
     pl_housekeeping_start(broker);
+    pl_cleaning_start(broker);
     *created = broker;
     return PL_OK;
 }
@@ -56,6 +57,7 @@ void pl_broker_stop(struct pl_broker *broker) {
     broker->stopped = true;
     pl_collector_stop(broker);
     pl_timer_clear(broker->options.timers, &broker->housekeep_timer);
+    pl_cleaning_stop(broker);
 }
 
 static void close_one(void *context, struct pl_partition *partition) {

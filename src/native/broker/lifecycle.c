@@ -217,6 +217,7 @@ static void stop_serving(struct pl_partition *partition, bool deleted) {
     pl_partition_detach(table, partition);
     pl_handle_forget(table, partition->handle);
     pl_partition_end_waits(partition);
+    pl_partition_stop_cleaning(partition);
 }
 
 static void start_close(struct pl_broker *broker, struct pl_close_job *job, uint64_t handle) {

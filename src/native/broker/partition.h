@@ -61,6 +61,8 @@ struct pl_partition { /* owned by its references */
     struct pl_log_offsets offsets;
     int64_t high_watermark, last_stable;
     int32_t leader_epoch;
+    struct pl_clean *clean;        /* under way */
+    bool leaving;                  /* no clean begins */
     enum pl_durability durability; /* in force; flush.messages=1 counts as fsync */
 
     /* reactor */

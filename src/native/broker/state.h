@@ -44,6 +44,8 @@ struct pl_broker { /* owned by the engine */
     bool stopped;
     struct pl_timer housekeep_timer;
     struct pl_housekeeping *housekeeping; /* under way */
+    struct pl_timer clean_timer;
+    struct pl_cleaning *cleaning; /* under way */
     struct pl_disposal disposal;
     struct pl_collector collector;
     struct pl_broker_counters counters;
@@ -56,6 +58,10 @@ void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_
 void pl_broker_done(const struct pl_broker *broker, const struct pl_done *done);
 
 void pl_housekeeping_start(struct pl_broker *broker);
+void pl_cleaning_start(struct pl_broker *broker);
+void pl_cleaning_stop(struct pl_broker *broker); /* the clean that is under way ends soon */
+/* No clean begins any more, the one that is under way ends soon: the log is to be closed. */
+void pl_partition_stop_cleaning(struct pl_partition *partition);
 void pl_collector_open(struct pl_broker *broker);
 void pl_collector_stop(struct pl_broker *broker); /* from here on files are removed at once */
 void pl_collector_close(struct pl_broker *broker);
