@@ -17,6 +17,7 @@ of a topic are given when it is created and altered later; where they are not, t
 TABLES = (
     ("Broker", options.BROKER),
     ("Topic", options.TOPIC),
+    ("Group", options.GROUP),
 )
 
 

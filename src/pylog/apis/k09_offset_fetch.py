@@ -1,8 +1,11 @@
 """OffsetFetch: what groups have committed.
 
-Up to v7 one group; v8: several (KIP-709). v2: all partitions by a null list. v7: offsets that an
-open transaction may move are refused when the client asks for stable ones (KIP-447). v9: members
-name their epoch (KIP-848). v10: topics by id.
+Behaviour
+    A partition without an offset is answered with -1, and so is a group that does not exist. An
+    offset that an open transaction may move is refused when the client asks for stable ones.
+Version notes
+    2 a null list means all partitions; 7 stable offsets (KIP-447); 8 several groups (KIP-709); 9
+    members name their epoch (KIP-848); 10 topics by id
 """
 
 from __future__ import annotations
@@ -10,8 +13,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from pylog.apis._groups import NO_TOPIC_ID, topic_id, topic_name
 from pylog.apis.context import RequestContext
-from pylog.apis.group_requests import NO_TOPIC_ID, topic_id, topic_name
 from pylog.coordinator.offsets import FetchedOffset
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.offset_fetch import (

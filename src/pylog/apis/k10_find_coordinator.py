@@ -1,8 +1,10 @@
 """FindCoordinator: which broker coordinates a group, a transactional id, or a share partition.
 
-The internal topic is made when it is missing, and its shard is loaded before the answer is sent:
-a client that was told may go ahead. v1: key types. v4: several keys (KIP-699). v6: share partitions
-(KIP-932).
+Behaviour
+    The internal topic is made when it is missing, and its shard is loaded before the answer is
+    sent: a client that was told may go ahead.
+Version notes
+    1 types of keys; 4 several keys (KIP-699); 6 share partitions (KIP-932)
 """
 
 from __future__ import annotations

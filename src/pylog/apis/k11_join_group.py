@@ -1,16 +1,20 @@
 """JoinGroup: become a member of a classic group; the answer comes when the rebalance is done.
 
-v0 has no rebalance timeout: the session timeout stands for it. v4: a new member is given its id
-first (KIP-394). v5: static members (KIP-345). v8: the reason is logged. v9: a returning static
-leader may skip the assignment (KIP-814).
+Behaviour
+    A consumer group (KIP-848) takes classic members too, and answers at once. The client's reason
+    is logged, shortened.
+Version notes
+    0 has no rebalance timeout: the session timeout stands for it; 4 a new member is given its id
+    first (KIP-394); 5 static members (KIP-345); 8 reasons (KIP-800); 9 a returning static leader
+    may skip the assignment (KIP-814)
 """
 
 from __future__ import annotations
 
 import logging
 
+from pylog.apis._groups import client_of
 from pylog.apis.context import RequestContext
-from pylog.apis.group_requests import client_of
 from pylog.protocol.errors import ApiError
 from pylog.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
 

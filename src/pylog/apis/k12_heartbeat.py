@@ -1,7 +1,10 @@
 """Heartbeat: a member of a classic group lives, and asks whether the group rebalances.
 
-While the group is being loaded the answer is "all well", so that a restart of the broker makes no
-member join again. v3: static members (KIP-345).
+Behaviour
+    While the group is being loaded the answer is "all well", so that a restart of the broker makes
+    no member join again.
+Version notes
+    3 static members (KIP-345)
 """
 
 from __future__ import annotations

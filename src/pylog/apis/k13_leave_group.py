@@ -1,6 +1,9 @@
 """LeaveGroup: members go, or an admin removes static members by their instance ids.
 
-Up to v2 one member by its id; from v3 several, each with its own answer (KIP-345). v5: reasons.
+Behaviour
+    A group that does not exist is no error of the request, but of each member in it.
+Version notes
+    Up to 2 one member by its id; 3 several, each with its own answer (KIP-345); 5 reasons
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """SyncGroup: the leader gives the assignments of a generation, every member gets its own.
 
-v3: static members (KIP-345). v5: protocol type and name are told and checked (KIP-559).
+Behaviour
+    The others wait until what the leader has given is stored.
+Version notes
+    3 static members (KIP-345); 5 protocol type and name are told and checked (KIP-559)
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """DescribeGroups: state and members of classic groups.
 
-An unknown group is shown as Dead; from v6 it is GROUP_ID_NOT_FOUND (KIP-1043).
+Behaviour
+    Metadata and assignments are shown while the group is stable.
+Version notes
+    Up to 5 an unknown group is shown as Dead; 6 it is GROUP_ID_NOT_FOUND (KIP-1043)
 """
 
 from __future__ import annotations

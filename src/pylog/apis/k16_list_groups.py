@@ -1,4 +1,8 @@
-"""ListGroups: the groups that this broker coordinates. v4: by state; v5: by type (KIP-518, 848)."""
+"""ListGroups: the groups that this broker coordinates.
+
+Version notes
+    4 by state (KIP-518); 5 by type (KIP-848); names are compared without regard to case
+"""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ Not done
 
 from __future__ import annotations
 
+from pylog.apis._transactions import told_to
 from pylog.apis.context import RequestContext
-from pylog.apis.txn_requests import told_to
 from pylog.coordinator.effects import Producer
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.init_producer_id import (

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from pylog.apis._groups import partition_exists
+from pylog.apis._transactions import told_to
 from pylog.apis.context import RequestContext
-from pylog.apis.group_requests import partition_exists
-from pylog.apis.txn_requests import told_to
 from pylog.coordinator.effects import Producer
 from pylog.coordinator.txn_state import TopicPartition, TxnVersion
 from pylog.protocol.errors import ApiError, ErrorCode

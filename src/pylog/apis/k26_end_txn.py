@@ -10,8 +10,8 @@ Version notes
 
 from __future__ import annotations
 
+from pylog.apis._transactions import told_to
 from pylog.apis.context import RequestContext
-from pylog.apis.txn_requests import told_to
 from pylog.coordinator.effects import Producer
 from pylog.coordinator.txn import Ending
 from pylog.coordinator.txn_state import TxnVersion

@@ -11,8 +11,8 @@ Version notes
 
 from __future__ import annotations
 
+from pylog.apis._groups import CommitPlan
 from pylog.apis.context import RequestContext
-from pylog.apis.group_requests import CommitPlan
 from pylog.coordinator.effects import Producer
 from pylog.coordinator.group_base import Committer
 from pylog.coordinator.offsets import OffsetToCommit

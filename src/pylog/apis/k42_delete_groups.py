@@ -1,4 +1,8 @@
-"""DeleteGroups: remove empty groups with their offsets. v3: a message of what went wrong."""
+"""DeleteGroups: remove groups without members, and their offsets.
+
+Version notes
+    3 says what went wrong
+"""
 
 from __future__ import annotations
 

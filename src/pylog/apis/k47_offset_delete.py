@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pylog.apis._groups import partition_exists
 from pylog.apis.context import RequestContext
-from pylog.apis.group_requests import partition_exists
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.offset_delete import (
     OffsetDeleteRequest,

@@ -9,8 +9,8 @@ Version notes
 
 from __future__ import annotations
 
+from pylog.apis._groups import client_of
 from pylog.apis.context import RequestContext
-from pylog.apis.group_requests import client_of
 from pylog.protocol.errors import ApiError
 from pylog.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,

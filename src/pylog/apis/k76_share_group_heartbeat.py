@@ -9,8 +9,8 @@ Version notes
 
 from __future__ import annotations
 
+from pylog.apis._groups import client_of
 from pylog.apis.context import RequestContext
-from pylog.apis.group_requests import client_of
 from pylog.coordinator.group_share import JOIN_EPOCH, LEAVE_EPOCH
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.share_group_heartbeat import (
