@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from pylog._engine import ffi, lib
 from pylog.engine_values import (
+    AbortedTransaction,
     AppendResult,
     BatchView,
     Durability,
@@ -44,6 +45,7 @@ from pylog.engine_values import (
 )
 
 __all__ = [
+    "AbortedTransaction",
     "AppendResult",
     "BatchView",
     "Durability",
@@ -56,6 +58,7 @@ __all__ = [
     "Partition",
     "PartitionOffsets",
     "PartitionSpec",
+    "ProducerTracker",
     "ProducerView",
     "QuotaMatch",
     "QuotaRule",
@@ -256,6 +259,41 @@ class Partition:
     def _check(self, code: int, action: str) -> None:
         if code:
             raise EngineError(code, f"{action} {self.topic}-{self.partition}")
+
+
+class ProducerTracker:
+    """Producer state of a log whose files are looked at without opening it.
+
+    ValueError for a snapshot or a batch that is no such thing.
+    """
+
+    def __init__(self) -> None:
+        native = lib.pl_tracker_create()
+        if native == ffi.NULL:
+            raise MemoryError("no producer state")
+        self._native = ffi.gc(native, lib.pl_tracker_destroy)
+
+    def load(self, snapshot: bytes) -> None:
+        """Begin with what a snapshot file holds."""
+        if lib.pl_tracker_load(self._native, snapshot, len(snapshot)):
+            raise ValueError("malformed producer snapshot")
+
+    def add(self, batch: bytes) -> AbortedTransaction | None:
+        """Count the next batch in; the transaction that it aborts."""
+        abort = ffi.new("struct pl_tracked_abort *")
+        if lib.pl_tracker_add(self._native, batch, len(batch), abort):
+            raise ValueError("malformed batch or transaction marker")
+        if abort.producer_id < 0:
+            return None
+        return AbortedTransaction(*_values_of(AbortedTransaction, abort))
+
+    def producers(self) -> dict[int, ProducerView]:
+        """The producers by their ids."""
+        count = lib.pl_tracker_producers(self._native, ffi.NULL, 0)
+        views = ffi.new("struct pl_producer_view[]", count)
+        lib.pl_tracker_producers(self._native, views, count)
+        found = [ProducerView(*_values_of(ProducerView, view)) for view in views]
+        return {view.producer_id: view for view in found}
 
 
 def _check_errno(number: int) -> None:

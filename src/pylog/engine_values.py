@@ -172,6 +172,15 @@ class Guard(enum.IntFlag):
     SASL = 2
 
 
+class AbortedTransaction(NamedTuple):
+    """An entry of a transaction index; ``last_stable_offset`` is that after its end."""
+
+    producer_id: int
+    first_offset: int
+    last_offset: int  # of the marker
+    last_stable_offset: int
+
+
 class QuotaMatch(enum.IntEnum):
     """How a quota asks for a user or a client id: not, by default, or by name."""
 

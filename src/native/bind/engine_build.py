@@ -33,14 +33,16 @@ def definition(header: str, name: str) -> str:
 
 def build() -> FFI:
     engine_h = (NATIVE / "include/pylog/engine.h").read_text()
+    inspect_h = (NATIVE / "log/inspect.h").read_text()
     log_h = (NATIVE / "log/log.h").read_text()
     builder = FFI()
     for name in FROM_LOG_H:
         builder.cdef(definition(log_h, name))
     builder.cdef(without_preprocessor(engine_h))
+    builder.cdef(without_preprocessor(inspect_h))
     builder.set_source(
         "pylog._engine",
-        '#include "pylog/engine.h"\n#include "log/log.h"\n',
+        '#include "pylog/engine.h"\n#include "log/inspect.h"\n#include "log/log.h"\n',
         py_limited_api=True,
     )
     return builder

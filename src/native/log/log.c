@@ -349,25 +349,6 @@ bool pl_log_in_transaction(const struct pl_log *log, int64_t producer_id, int16_
 
 enum pl_err pl_log_producers(const struct pl_log *log, struct pl_producer_view *views,
                              size_t *count) {
-    size_t room = *count, found = 0;
-    for (uint32_t i = 0; i < log->producers.slot_count; i++) {
-        const struct pl_producer *producer = log->producers.slots[i];
-        if (producer == NULL) {
-            continue;
-        }
-        if (found < room) {
-            const struct pl_producer_batch *last = pl_producer_last_batch(producer);
-            views[found] = (struct pl_producer_view){
-                .producer_id = producer->id,
-                .last_timestamp_ms = producer->last_timestamp_ms,
-                .transaction_start = producer->txn_first_offset,
-                .last_sequence = last == NULL ? PL_NO_SEQUENCE : last->last_sequence,
-                .coordinator_epoch = producer->coordinator_epoch,
-                .epoch = producer->epoch,
-            };
-        }
-        found++;
-    }
-    *count = found;
+    *count = pl_producers_view(&log->producers, views, *count);
     return PL_OK;
 }

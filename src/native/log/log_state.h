@@ -12,6 +12,7 @@
 #define PYLOG_LOG_LOG_STATE_H
 
 #include "log/leader_epochs.h"
+#include "log/log.h"
 #include "log/producer_state.h"
 #include "log/segment.h"
 #include "log/segment_index.h"
@@ -170,6 +171,11 @@ PL_MUST_CHECK enum pl_err pl_log_replay_producers(struct pl_log *log, int64_t en
 PL_MUST_CHECK enum pl_err pl_log_note_producer(struct pl_log *log, struct pl_segment *segment,
                                                const struct pl_batch_header *header,
                                                const uint8_t *batch);
+
+/* ---- inspect.c ---- */
+/* Fills in at most `room` views; returns how many there are. */
+size_t pl_producers_view(const struct pl_producers *producers, struct pl_producer_view *views,
+                         size_t room);
 
 /* ---- retention.c, truncate.c ---- */
 /* Takes segments [from, to) out of the log; their files get .deleted names and go later. */

@@ -323,6 +323,22 @@ enum pl_err pl_producers_add_marker(struct pl_producers *producers,
     return PL_OK;
 }
 
+enum pl_err pl_producers_note(struct pl_producers *producers, const struct pl_batch_header *header,
+                              const uint8_t *batch, struct pl_txn_end *end) {
+    *end = (struct pl_txn_end){.first_offset = -1};
+    if (!pl_batch_is(header, PL_BATCH_CONTROL)) {
+        return pl_producers_add_batch(producers, header);
+    }
+    struct pl_txn_marker marker;
+    enum pl_err err = pl_txn_marker_parse(batch, header, &marker);
+    if (err != PL_OK || !marker.is_marker) {
+        return err;
+    }
+    err = pl_producers_add_marker(producers, header, &marker, end);
+    end->aborted = err == PL_OK && marker.abort && end->first_offset >= 0;
+    return err;
+}
+
 enum pl_err pl_producers_load(struct pl_producers *producers, const struct pl_producer *loaded) {
     struct pl_producer *made;
     enum pl_err err = insert(producers, loaded->id, &made);

@@ -97,11 +97,16 @@ PL_MUST_CHECK enum pl_err pl_producers_add_batch(struct pl_producers *producers,
 struct pl_txn_end {
     int64_t first_offset;       /* -1: the producer had no open transaction */
     int64_t last_stable_offset; /* now that it has ended */
+    bool aborted;               /* an open transaction was */
 };
 PL_MUST_CHECK enum pl_err pl_producers_add_marker(struct pl_producers *producers,
                                                   const struct pl_batch_header *header,
                                                   const struct pl_txn_marker *marker,
                                                   struct pl_txn_end *end);
+/* Counts one stored batch of a producer in, data or marker. */
+PL_MUST_CHECK enum pl_err pl_producers_note(struct pl_producers *producers,
+                                            const struct pl_batch_header *header,
+                                            const uint8_t *batch, struct pl_txn_end *end);
 /* A producer read from a snapshot; it must not be there yet. */
 PL_MUST_CHECK enum pl_err pl_producers_load(struct pl_producers *producers,
                                             const struct pl_producer *loaded);

@@ -14,17 +14,9 @@ enum { MAX_SNAPSHOT_BYTES = INT32_MAX, MAX_EPOCHS_BYTES = 16 * 1024 * 1024 };
 
 enum pl_err pl_log_note_producer(struct pl_log *log, struct pl_segment *segment,
                                  const struct pl_batch_header *header, const uint8_t *batch) {
-    if (!pl_batch_is(header, PL_BATCH_CONTROL)) {
-        return pl_producers_add_batch(&log->producers, header);
-    }
-    struct pl_txn_marker marker;
-    enum pl_err err = pl_txn_marker_parse(batch, header, &marker);
-    if (err != PL_OK || !marker.is_marker) {
-        return err;
-    }
     struct pl_txn_end end;
-    err = pl_producers_add_marker(&log->producers, header, &marker, &end);
-    if (err != PL_OK || !marker.abort || end.first_offset < 0 || segment == NULL) {
+    enum pl_err err = pl_producers_note(&log->producers, header, batch, &end);
+    if (err != PL_OK || !end.aborted || segment == NULL) {
         return err;
     }
     struct pl_txn_entry entry = {

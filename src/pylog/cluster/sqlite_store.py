@@ -42,6 +42,23 @@ _PUT: Final = (
 )
 
 
+def read_store(path: Path) -> Snapshot:
+    """What a store holds, beside a broker or without one; OSError when it is damaged or absent."""
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise OSError(f"{path}: {verdict}")
+            (revision,) = db.execute("SELECT number FROM revision").fetchone()
+            rows = db.execute("SELECT key, value, created, modified FROM entries")
+            return Snapshot(revision, {row[0]: Entry(*row[1:]) for row in rows})
+        finally:
+            db.close()
+    except (sqlite3.Error, TypeError) as error:
+        raise OSError(f"{path}: {error}") from error
+
+
 class SqliteStore:
     """See :class:`pylog.cluster.store.Store` for the contract of the methods."""
 

@@ -7,13 +7,18 @@ old one or the new one and never a part.
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 RECOVERY_POINT_FILE: Final = "recovery-point-offset-checkpoint"
 LOG_START_FILE: Final = "log-start-offset-checkpoint"
+
+LEADER_EPOCH_FILE: Final = "leader-epoch-checkpoint"
+_NUMBER: Final = re.compile("0|[1-9][0-9]{0,18}")
 
 Offsets = Mapping[tuple[str, int], int]
 
@@ -24,29 +29,44 @@ class MalformedCheckpoint(ValueError):
 
 def read_checkpoint(path: Path) -> dict[tuple[str, int], int]:
     """The offsets of a checkpoint file; none when it is absent."""
+    offsets = {}
+    for topic, partition, offset in _read(path, 3):
+        offsets[topic, _number(path, partition)] = _number(path, offset)
+    return offsets
+
+
+def read_leader_epochs(path: Path) -> list[tuple[int, int]]:
+    """Epochs of a leader-epoch-checkpoint with the offset where each begins, ascending."""
+    entries = [(_number(path, epoch), _number(path, start)) for epoch, start in _read(path, 2)]
+    for (epoch, start), (next_epoch, next_start) in itertools.pairwise(entries):
+        if next_epoch <= epoch or next_start < start:
+            raise MalformedCheckpoint(f"{path}: epochs are not in order")
+    return entries
+
+
+def _read(path: Path, width: int) -> list[list[str]]:
+    """The entries of a checkpoint file, split; none when it is absent."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        text = path.read_text("utf-8")
     except FileNotFoundError:
-        return {}
+        return []
     except UnicodeDecodeError:
         raise MalformedCheckpoint(f"{path}: not text") from None
-    try:
-        return _parse(lines)
-    except (ValueError, IndexError) as error:
-        raise MalformedCheckpoint(f"{path}: {error}") from None
+    version, *lines = text.split("\n")
+    if version != "0":
+        raise MalformedCheckpoint(f"{path}: version {version!r}")
+    entries = [line.split(" ") for line in lines[1:-1]]
+    if lines[-1:] != [""] or lines[:1] != [str(len(entries))]:
+        raise MalformedCheckpoint(f"{path}: its number of entries is not right")
+    if any(len(entry) != width for entry in entries):
+        raise MalformedCheckpoint(f"{path}: an entry is malformed")
+    return entries
 
 
-def _parse(lines: list[str]) -> dict[tuple[str, int], int]:
-    if lines[0] != "0":
-        raise ValueError(f"version {lines[0]!r}")
-    entries = lines[2:]
-    if int(lines[1]) != len(entries):
-        raise ValueError(f"{len(entries)} entries, not {lines[1]}")
-    offsets = {}
-    for entry in entries:
-        topic, partition, offset = entry.split(" ")
-        offsets[topic, int(partition)] = int(offset)
-    return offsets
+def _number(path: Path, text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise MalformedCheckpoint(f"{path}: no number: {text!r}")
+    return int(text)
 
 
 def write_checkpoint(path: Path, offsets: Offsets) -> None:

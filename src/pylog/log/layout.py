@@ -27,6 +27,8 @@ _META: Final = "meta.properties"
 _LOCK: Final = ".lock"
 _CLEAN: Final = ".kafka_cleanshutdown"
 _PARTITION_META: Final = "partition.metadata"
+_META_VERSION: Final = "1"
+_PARTITION_TEXT: Final = re.compile(r"version: (?P<version>\d+)\ntopic_id: (?P<id>\S+)\n?")
 _FOLDER_NAME: Final = re.compile(r"(?P<topic>[a-zA-Z0-9._-]+)-(?P<partition>\d+)")
 _DELETED_NAME: Final = re.compile(r".+\.[0-9a-f]{32}-delete")
 
@@ -83,7 +85,7 @@ class DataFolder:
 
     def identify(self, node_id: int) -> FolderIdentity:
         """The folder's identity, given to it now when it is new; :class:`WrongFolder`."""
-        known = self._read_identity()
+        known = read_identity(self.path)
         if known is None:
             known = FolderIdentity(random_id(), node_id, random_id())
             replace_file(self.path / _META, _meta_text(known))
@@ -92,19 +94,6 @@ class DataFolder:
                 f"{self.path} belongs to node {known.node_id}; this broker's node.id is {node_id}"
             )
         return known
-
-    def _read_identity(self) -> FolderIdentity | None:
-        path = self.path / _META
-        try:
-            values = _properties(path.read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        try:
-            return FolderIdentity(
-                values["cluster.id"], int(values["node.id"]), values["directory.id"]
-            )
-        except (KeyError, ValueError) as error:
-            raise WrongFolder(f"{path} is malformed: {error}") from None
 
     def take_clean_mark(self) -> bool:
         """Whether the last broker ended well. The mark is removed: this run has to earn its own."""
@@ -125,13 +114,7 @@ class DataFolder:
 
     def log_folders(self) -> dict[tuple[str, int], Path]:
         """All folders named like a log; those that are set aside or deleted are not."""
-        found = {}
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                match = _FOLDER_NAME.fullmatch(entry.name)
-                if match and entry.is_dir():
-                    found[match["topic"], int(match["partition"])] = Path(entry.path)
-        return found
+        return log_folders_of(self.path)
 
     def remove_deleted(self) -> None:
         """Finish the deletions that an earlier run has begun."""
@@ -149,6 +132,56 @@ class DataFolder:
         return target
 
 
+def log_folders_of(path: Path) -> dict[tuple[str, int], Path]:
+    """The folders of a data folder that are named like a log."""
+    with os.scandir(path) as entries:
+        folders = [entry.path for entry in entries if entry.is_dir()]
+    named = ((log_name(Path(folder)), folder) for folder in folders)
+    return {name: Path(folder) for name, folder in named if name}
+
+
+def log_name(folder: Path) -> tuple[str, int] | None:
+    """Topic and partition that a folder's name stands for; None for any other name."""
+    match = _FOLDER_NAME.fullmatch(folder.name)
+    return (match["topic"], int(match["partition"])) if match else None
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a broker holds a data folder's lock at this moment."""
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def has_clean_mark(path: Path) -> bool:
+    """Whether every log of a data folder was flushed and closed in order."""
+    return (path / _CLEAN).exists()
+
+
+def read_identity(path: Path) -> FolderIdentity | None:
+    """Whose a data folder is; None when it is new. :class:`WrongFolder` when it can't be told."""
+    file = path / _META
+    try:
+        values = _properties(file.read_text("utf-8"))
+        if values["version"] != _META_VERSION:
+            raise WrongFolder(f"{file} has version {values['version']}, not {_META_VERSION}")
+        return FolderIdentity(values["cluster.id"], int(values["node.id"]), values["directory.id"])
+    except FileNotFoundError:
+        return None
+    except KeyError as error:
+        raise WrongFolder(f"{file} does not tell {error}") from None
+    except ValueError as error:
+        raise WrongFolder(f"{file} is malformed: {error}") from None
+
+
 def make_log_folder(folder: str, topic_id: bytes) -> None:
     """Make the folder of a new log and note whose it is; FileExistsError."""
     os.mkdir(folder)
@@ -158,13 +191,19 @@ def make_log_folder(folder: str, topic_id: bytes) -> None:
 
 
 def read_topic_id(folder: Path) -> bytes | None:
-    """The topic whose log a folder is; None when it does not say (its file was never flushed)."""
+    """The topic whose log a folder is; None when it does not say (its file was never flushed).
+
+    :class:`WrongFolder` for a format of the future.
+    """
+    path = folder / _PARTITION_META
     try:
-        text = (folder / _PARTITION_META).read_text("ascii")
-        _, topic_id = text.splitlines()
-        return uuid_from_text(topic_id.removeprefix("topic_id: "))
+        match = _PARTITION_TEXT.fullmatch(path.read_text("ascii"))
+        topic_id = uuid_from_text(match["id"]) if match else None
     except (FileNotFoundError, ValueError):
         return None
+    if match and match["version"] != "0":
+        raise WrongFolder(f"{path} has version {match['version']}, not 0")
+    return topic_id
 
 
 def _properties(text: str) -> dict[str, str]:
@@ -174,6 +213,6 @@ def _properties(text: str) -> dict[str, str]:
 
 def _meta_text(identity: FolderIdentity) -> str:
     return (
-        f"version=1\ncluster.id={identity.cluster_id}\nnode.id={identity.node_id}\n"
+        f"version={_META_VERSION}\ncluster.id={identity.cluster_id}\nnode.id={identity.node_id}\n"
         f"directory.id={identity.directory_id}\n"
     )

@@ -1,0 +1,155 @@
+"""``pylog log``: look into, check and repair the files of a broker, without a broker.
+
+Exit codes: 0; 1 something is wrong, or could not be repaired; 2 wrong command line; 4 a broker
+uses the folder that is to be repaired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDERS = click.Path(exists=True, path_type=Path)
+WRONG = 1
+IN_USE = 4
+
+paths_argument = click.argument("paths", nargs=-1, required=True, type=FOLDERS)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, one line an item.")
+
+
+@click.group("log")
+def command() -> None:
+    """Look into, check and repair data folders and the logs in them.
+
+    PATHS are data folders or folders of logs (TOPIC-PARTITION); dump takes single files, too.
+    """
+
+
+@command.command("dump")
+@paths_argument
+@click.option("--records", is_flag=True, help="Show the records of every batch.")
+@click.option("--deep", is_flag=True, help="Decode the records of internal topics.")
+@json_option
+def dump_command(paths: tuple[Path, ...], records: bool, deep: bool, as_json: bool) -> None:
+    """Show batches, index entries, producer snapshots, leader epochs and checkpoints."""
+    from pylog.log.dump import Detail, dump
+
+    shown = None
+    for path in paths:
+        for item in dump(path, Detail(records, deep)):
+            if as_json:
+                click.echo(json.dumps(item))
+                continue
+            if item["file"] != shown:
+                shown = item["file"]
+                click.echo(shown)
+            click.echo(_line(item))
+
+
+def _line(item: dict[str, Any]) -> str:
+    indent = "    " if item["kind"] == "record" else "  "
+    fields = (f"{k}={v}" for k, v in item.items() if k not in ("file", "kind") and v is not None)
+    return f"{indent}{item['kind']} {' '.join(fields)}"
+
+
+@command.command("verify")
+@paths_argument
+@json_option
+def verify_command(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check every batch, and indexes, snapshots and checkpoints against them.
+
+    Nothing is changed. Beside a running broker, what it has not finished yet is left out.
+    """
+    wrong = 0
+    for path in paths:
+        for finding in _findings(path):
+            wrong += 1
+            click.echo(json.dumps(_as_json(finding)) if as_json else str(finding))
+    if not as_json:
+        click.echo(f"{wrong} wrong" if wrong else "all right")
+    raise SystemExit(WRONG if wrong else 0)
+
+
+def _as_json(finding: Any) -> dict[str, Any]:
+    return {**finding._asdict(), "path": str(finding.path)}
+
+
+def _findings(path: Path) -> Iterator[Any]:
+    from pylog.log.layout import METADATA_STORE, log_name
+    from pylog.log.verify import Finding
+    from pylog.log.verify_folder import FolderCheck
+
+    is_log = log_name(path.absolute()) is not None
+    data_folder = path.absolute().parent if is_log else path
+    try:
+        owner = _owner_of(data_folder / METADATA_STORE)
+    except OSError as error:
+        owner = None
+        if not is_log:
+            yield Finding(data_folder / METADATA_STORE, None, str(error).partition(": ")[2])
+    check = FolderCheck(data_folder, owner)
+    yield from check.check_log(path.absolute()) if is_log else check.run()
+
+
+def _owner_of(store: Path) -> Any:
+    from pylog.cluster.image import image_of
+    from pylog.cluster.sqlite_store import read_store
+    from pylog.log.verify_folder import Owner
+
+    if not store.exists():
+        return None
+    image = image_of(read_store(store))
+    return Owner(image.cluster_id, {name: item.topic_id for name, item in image.topics.items()})
+
+
+@command.command("repair")
+@paths_argument
+@click.option(
+    "--cut", is_flag=True, help="Cut at damage even where good segments follow; they are kept."
+)
+def repair_command(paths: tuple[Path, ...], cut: bool) -> None:
+    """Cut logs at torn or corrupt batches and write their indexes anew.
+
+    No broker may use the folder. What is cut is kept beside the log, in a folder that ends in
+    -cut.
+    """
+    from pylog.log.layout import DataFolder, FolderTaken, log_name
+
+    failed = False
+    for path in (path.absolute() for path in paths):
+        try:
+            data_folder = DataFolder(path.parent if log_name(path) else path)
+        except FolderTaken as error:
+            click.echo(f"pylog: {error}", err=True)
+            raise SystemExit(IN_USE) from None
+        try:
+            failed |= not _repair_all(data_folder, path, cut)
+        finally:
+            data_folder.close()
+    raise SystemExit(WRONG if failed else 0)
+
+
+def _repair_all(data_folder: Any, path: Path, cut: bool) -> bool:
+    """Repair one log or all of a data folder; whether all could be."""
+    from pylog.log.repair import CannotRepair, repair
+
+    if path == data_folder.path:
+        folders = [folder for _, folder in sorted(data_folder.log_folders().items())]
+    else:
+        folders = [path]
+    complete = True
+    for folder in folders:
+        try:
+            done = asyncio.run(repair(folder, cut_later=cut))
+        except (CannotRepair, OSError) as error:
+            complete = False
+            click.echo(f"pylog: {error}", err=True)
+            continue
+        cuts = f"{done.bytes_cut} bytes cut, kept in {done.kept}; " if done.kept else ""
+        click.echo(f"{folder}: {cuts}indexes written anew, ends at {done.end_offset}")
+    return complete

@@ -1,0 +1,115 @@
+"""Checks of a whole data folder: identity, checkpoints, and every log (:mod:`pylog.log.verify`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pylog.log.checkpoint import (
+    LOG_START_FILE,
+    RECOVERY_POINT_FILE,
+    MalformedCheckpoint,
+    read_checkpoint,
+)
+from pylog.log.layout import (
+    WrongFolder,
+    has_clean_mark,
+    is_in_use,
+    log_folders_of,
+    log_name,
+    read_identity,
+    read_topic_id,
+)
+from pylog.log.verify import Finding, LogCheck, LogEnd
+
+Key = tuple[str, int]  # topic, partition
+
+
+class Owner(NamedTuple):
+    """What the metadata says of a data folder: its cluster and the ids of the topics."""
+
+    cluster_id: str
+    topic_ids: Mapping[str, bytes]
+
+
+class FolderCheck:
+    """The checks of one data folder.
+
+    With ``owner`` its identity and its logs are compared with the metadata. Beside a running
+    broker only what it has finished is judged.
+    """
+
+    def __init__(self, path: Path, owner: Owner | None = None) -> None:
+        self._path = path
+        self._owner = owner
+        self._growing = is_in_use(path)
+        self._clean = has_clean_mark(path) and not self._growing
+        self._found: list[Finding] = []
+        self._ends = self._read(RECOVERY_POINT_FILE)
+        self._starts = self._read(LOG_START_FILE)
+
+    def _read(self, name: str) -> Mapping[Key, int]:
+        path = self._path / name
+        try:
+            return read_checkpoint(path)
+        except MalformedCheckpoint as error:
+            self._found.append(Finding(path, None, str(error).removeprefix(f"{path}: ")))
+            return {}
+
+    def run(self) -> Iterator[Finding]:
+        """Every finding, as soon as there is one."""
+        yield from self._found
+        yield from self._check_identity()
+        folders = log_folders_of(self._path)
+        for name, offsets in ((RECOVERY_POINT_FILE, self._ends), (LOG_START_FILE, self._starts)):
+            for topic, index in offsets.keys() - folders.keys():
+                if not self._growing:
+                    yield Finding(self._path / name, None, f"there is no log {topic}-{index}")
+        for folder in folders.values():
+            yield from self.check_log(folder)
+
+    def _check_identity(self) -> Iterator[Finding]:
+        path = self._path / "meta.properties"
+        try:
+            identity = read_identity(self._path)
+        except WrongFolder as error:
+            yield Finding(path, None, str(error).removeprefix(f"{path} "))
+            return
+        if identity is None:
+            yield Finding(path, None, "missing")
+        elif self._owner and self._owner.cluster_id != identity.cluster_id:
+            what = f"cluster {identity.cluster_id}; the metadata is of {self._owner.cluster_id}"
+            yield Finding(path, None, what)
+
+    def check_log(self, folder: Path) -> Iterator[Finding]:
+        """The findings of one log of this data folder."""
+        key = log_name(folder)
+        if key is None:
+            yield Finding(folder, None, "no TOPIC-PARTITION")
+            return
+        yield from self._check_topic(folder, key)
+        start = self._starts.get(key, 0)
+        if not self._clean:
+            check = LogCheck(folder, growing=self._growing)
+        else:
+            check = LogCheck(folder, end=LogEnd(start, self._ends.get(key, 0)))
+        yield from check.run()
+        if self._growing or check.findings:
+            return
+        for name, offset in ((LOG_START_FILE, start), (RECOVERY_POINT_FILE, self._ends.get(key))):
+            if offset is not None and offset > check.end_offset:
+                what = f"{key[0]}-{key[1]} {offset} is beyond its end, {check.end_offset}"
+                yield Finding(self._path / name, None, what)
+
+    def _check_topic(self, folder: Path, key: Key) -> Iterator[Finding]:
+        path = folder / "partition.metadata"
+        try:
+            topic_id = read_topic_id(folder)
+        except WrongFolder as error:
+            yield Finding(path, None, str(error).removeprefix(f"{path} "))
+            return
+        if topic_id is None and path.exists():
+            yield Finding(path, None, "malformed")
+        elif self._owner and topic_id and self._owner.topic_ids.get(key[0]) != topic_id:
+            yield Finding(path, None, f"topic {key[0]} has another id, or there is none")
