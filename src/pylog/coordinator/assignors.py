@@ -133,15 +133,30 @@ def _level_unequal(
     """Partitions that few want go first; then the rich give to the poor while that levels."""
     fans = _fans(members)
     free = _unassigned(given, counts, members)
+    poor = {topic: [(len(given[m]), m) for m in some] for topic, some in fans.items()}
+    for heap in poor.values():
+        heapq.heapify(heap)
     for partition in sorted(free, key=lambda p: (len(fans[p[0]]), p)):
-        poorest = min(fans[partition[0]], key=lambda member: (len(given[member]), member))
-        given[poorest].add(partition)
-    rich = [(-len(partitions), member) for member, partitions in given.items()]
-    heapq.heapify(rich)
-    while rich:
-        size, member = heapq.heappop(rich)
-        if -size != len(given[member]) or _give_one(member, given, fans):
-            heapq.heappush(rich, (-len(given[member]), member))
+        given[_take_poorest(poor[partition[0]], given)].add(partition)
+    moved = True
+    while moved:  # ends: every move makes the shares more alike
+        moved = False
+        least = min(map(len, given.values()))
+        for member in sorted(given, key=lambda member: -len(given[member])):
+            if len(given[member]) - least < 2:
+                break
+            while _give_one(member, given, fans):
+                moved = True
+
+
+def _take_poorest(heap: list[tuple[int, str]], given: Mapping[str, set[TopicIdPartition]]) -> str:
+    """Entries may be out of date: sizes only grow meanwhile, so the first true one is the least."""
+    while True:
+        size, member = heap[0]
+        if size == len(given[member]):
+            heapq.heapreplace(heap, (size + 1, member))
+            return member
+        heapq.heapreplace(heap, (len(given[member]), member))
 
 
 def _fans(members: Mapping[str, Subscriber]) -> dict[bytes, list[str]]:
