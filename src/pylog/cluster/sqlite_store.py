@@ -47,6 +47,7 @@ def read_store(path: Path) -> Snapshot:
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
+            _require_known_version(path, db)
             (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
                 raise OSError(f"{path}: {verdict}")
@@ -59,6 +60,13 @@ def read_store(path: Path) -> Snapshot:
         raise OSError(f"{path}: {error}") from error
 
 
+def _require_known_version(path: Path, db: sqlite3.Connection) -> None:
+    """The version is SQLite's ``user_version``, 0 so far: a later pylog may count it up."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version != 0:
+        raise OSError(f"{path} has version {version}, which this pylog does not know")
+
+
 class SqliteStore:
     """See :class:`pylog.cluster.store.Store` for the contract of the methods."""
 
@@ -66,6 +74,7 @@ class SqliteStore:
         """Open or make the file; OSError when that fails."""
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
+            _require_known_version(path, self._db)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pylog.log.checkpoint import (
     LOG_START_FILE,
@@ -24,6 +24,7 @@ from pylog.log.layout import (
 from pylog.log.verify import Finding, LogCheck, LogEnd
 
 Key = tuple[str, int]  # topic, partition
+_QUORUM_LOG: Final = "__cluster_metadata"  # Kafka's own: its clean end says nothing of it
 
 
 class Owner(NamedTuple):
@@ -90,7 +91,7 @@ class FolderCheck:
             return
         yield from self._check_topic(folder, key)
         start = self._starts.get(key, 0)
-        if not self._clean:
+        if not self._clean or key[0] == _QUORUM_LOG:
             check = LogCheck(folder, growing=self._growing)
         else:
             check = LogCheck(folder, end=LogEnd(start, self._ends.get(key, 0)))

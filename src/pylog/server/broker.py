@@ -31,7 +31,7 @@ from pylog.cluster.topics import Topics
 from pylog.cluster.users import Users
 from pylog.config import BrokerConfig
 from pylog.engine import Engine, EngineOptions
-from pylog.log.layout import METADATA_STORE, DataFolder
+from pylog.log.layout import METADATA_STORE, DataFolder, WrongFolder
 from pylog.server.dispatch import Dispatcher
 from pylog.server.gate import Gate
 from pylog.server.handlers import Handlers
@@ -99,8 +99,14 @@ class Broker:
             self.metadata = Metadata(self.store)
             await self.metadata.start()
             undo.push_async_callback(self.metadata.stop)
+            self._require_own_cluster()
             await self._start_services(clean)
             undo.pop_all()
+
+    def _require_own_cluster(self) -> None:
+        known, found = self.metadata.image.cluster_id, self._identity.cluster_id
+        if known and known != found:
+            raise WrongFolder(f"{self.folder.path} is of cluster {found}, its metadata of {known}")
 
     def _listen(self, number: int, endpoint: Endpoint) -> Endpoint:
         try:

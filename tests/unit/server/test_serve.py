@@ -6,9 +6,10 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -112,6 +113,50 @@ def test_the_folder_of_another_node_is_told(tmp_path: Path) -> None:
     code, text = failing(*where, "--set", "node.id=2")
     assert code == Exit.FOLDER_UNUSABLE
     assert "belongs to node 1" in text
+
+
+def rewrite(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def of_another_cluster(data_dir: Path) -> str:
+    meta = data_dir / "meta.properties"
+    rewrite(meta, "cluster.id=", "cluster.id=AA")
+    return "is of cluster AA"
+
+
+def with_a_later_identity(data_dir: Path) -> str:
+    rewrite(data_dir / "meta.properties", "version=1", "version=2")
+    return "has version 2"
+
+
+def with_a_later_log(data_dir: Path) -> str:
+    rewrite(data_dir / "topic-0" / "partition.metadata", "version: 0", "version: 1")
+    return "has version 1"
+
+
+def with_later_metadata(data_dir: Path) -> str:
+    database = sqlite3.connect(data_dir / "metadata.db")
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    return "has version 1"
+
+
+@pytest.mark.parametrize(
+    "change", [of_another_cluster, with_a_later_identity, with_a_later_log, with_later_metadata]
+)
+def test_a_folder_of_another_cluster_or_of_the_future_is_told(
+    tmp_path: Path, change: Callable[[Path], str]
+) -> None:
+    with serving("--data-dir", tmp_path) as (_, address), Wire(address) as wire:
+        make_topic(wire, "topic")
+    reason = change(tmp_path)
+    code, text = failing("--data-dir", tmp_path, "--listen", "127.0.0.1:0")
+    assert code == Exit.FOLDER_UNUSABLE
+    assert reason in text
+    assert text.count("\n") == 1
 
 
 @pytest.mark.parametrize(
