@@ -1,4 +1,4 @@
-"""DeleteGroups: remove groups without members, and their offsets.
+"""DeleteGroups: remove groups without members, and their offsets or share state.
 
 Version notes
     3 says what went wrong
@@ -24,6 +24,7 @@ async def handle(request: DeleteGroupsRequest, context: RequestContext) -> Delet
 
 async def _delete(group_id: str, context: RequestContext) -> DeletableGroupResult:
     try:
+        await context.broker.coordinators.share_groups.forget_states(group_id)
         [result] = await context.broker.coordinators.groups.run(
             group_id, lambda shard, promise, _: shard.delete_groups([group_id], promise)
         )

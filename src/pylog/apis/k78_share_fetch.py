@@ -111,7 +111,7 @@ def _has_something(fetched: Fetched) -> bool:
 
 
 def _partition_data(index: int, fetched: Fetched, refused: ApiError | None) -> PartitionData:
-    data = PartitionData(partition_index=index)
+    data = PartitionData(partition_index=index, records=b"")
     if fetched.error is not None:
         data.error_code, data.error_message = fetched.error.code, fetched.error.message
     if refused is not None:

@@ -220,6 +220,15 @@ class GroupShard:
     ) -> Effects:
         return self._share.forget_topics(self.share_group(group_id), topic_ids, promise)
 
+    def forget_deleted(self, topic_ids: set[bytes], promise: Promise) -> Effects:
+        """These topics are no more, nor is what share groups have read of them."""
+        out = Effects()
+        for group in self.groups.values():
+            if isinstance(group, ShareGroup) and topic_ids & group.share_partitions().keys():
+                self._share.write_forgotten(group, topic_ids, out)
+        out.reply(promise, None)
+        return out
+
     def share_group(self, group_id: str) -> ShareGroup:
         group = self.groups.get(group_id)
         if not isinstance(group, ShareGroup):

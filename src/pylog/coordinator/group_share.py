@@ -160,8 +160,12 @@ class ShareGroups:
         self, group: ShareGroup, topic_ids: Iterable[bytes], promise: Promise
     ) -> Effects:
         """Their share state is deleted: a group that reads them again begins anew."""
-        gone = set(topic_ids)
         out = Effects()
+        self.write_forgotten(group, set(topic_ids), out)
+        out.reply(promise, None)
+        return out
+
+    def write_forgotten(self, group: ShareGroup, gone: set[bytes], out: Effects) -> None:
         write_shared(
             group.group_id,
             {topic: shared for topic, shared in group.initializing.items() if topic not in gone},
@@ -169,8 +173,6 @@ class ShareGroups:
             {topic: name for topic, name in group.deleting.items() if topic not in gone},
             out,
         )
-        out.reply(promise, None)
-        return out
 
     def on_loaded(self, groups: Iterable[ShareGroup], out: Effects) -> None:
         """Sessions begin anew."""

@@ -149,6 +149,9 @@ class Coordinators:
         }
         if gone:
             self.groups.start_all(lambda shard, promise, _: shard.delete_topics(gone, promise))
+            ids = {before.topics[name].topic_id for name in gone}
+            self.share_states.start_all(lambda shard, promise, _: shard.delete_topics(ids, promise))
+            self.groups.start_all(lambda shard, promise, _: shard.forget_deleted(ids, promise))
 
 
 def _group_settings(config: BrokerConfig) -> GroupSettings:

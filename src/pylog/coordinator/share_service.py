@@ -17,7 +17,7 @@ from pylog.coordinator.group import GroupShard
 from pylog.coordinator.group_base import Client
 from pylog.coordinator.group_share import Beat, ShareSettings
 from pylog.coordinator.shards import Shards
-from pylog.coordinator.share_group_state import SharedTopic
+from pylog.coordinator.share_group_state import SharedTopic, ShareGroup
 from pylog.coordinator.share_leader import Found, ShareConfig, ShareLeader, Taken
 from pylog.coordinator.share_partition import Limits, Wish
 from pylog.coordinator.share_sessions import ShareSession, ShareSessions, TopicPartition
@@ -123,14 +123,57 @@ class ShareGroupService:
     ) -> None:
         await asyncio.gather(
             *(
-                self.begin_anew(SharePartitionKey(group_id, topic_id, index), state_epoch, UNSET)
+                self._begin(SharePartitionKey(group_id, topic_id, index), state_epoch)
                 for topic_id, topic in missing.items()
                 for index in topic.partitions
             )
         )
+        await self.note_initialized(group_id, missing)
+
+    async def note_initialized(
+        self, group_id: str, partitions: Mapping[bytes, SharedTopic]
+    ) -> None:
+        """The share state of these exists: the group may read them."""
         await self._groups.run(
-            group_id, lambda shard, promise, _: shard.share_initialized(group_id, missing, promise)
+            group_id,
+            lambda shard, promise, _: shard.share_initialized(group_id, partitions, promise),
         )
+
+    async def forget_topics(self, group_id: str, topic_ids: Sequence[bytes]) -> None:
+        """The share state of these is gone."""
+        await self._groups.run(
+            group_id,
+            lambda shard, promise, _: shard.forget_shared_topics(group_id, topic_ids, promise),
+        )
+
+    def empty_group(self, group_id: str) -> ShareGroup:
+        """A share group without members, or ApiError."""
+        if not group_id:
+            raise ApiError(ErrorCode.INVALID_GROUP_ID)
+        host = self._groups.host_of(group_id)
+        group: ShareGroup = host.look(lambda shard: shard.share_group(group_id))
+        if not group.is_empty():
+            raise ApiError(ErrorCode.NON_EMPTY_GROUP)
+        return group
+
+    async def forget_states(self, group_id: str) -> None:
+        """Before a group is deleted: an empty share group forgets what it has read."""
+        try:
+            group = self.empty_group(group_id)
+        except ApiError:
+            return
+        await self.delete_states(
+            SharePartitionKey(group_id, topic_id, index)
+            for topic_id, shared in group.share_partitions().items()
+            for index in shared.partitions
+        )
+
+    async def _begin(self, key: SharePartitionKey, state_epoch: int) -> None:
+        """Make sure that there is state; two members may ask for it at one time."""
+        text = key.text()
+        await self.states.prepare(text)
+        if self.states.host_of(text).look(lambda shard: key not in shard.states):
+            await self.begin_anew(key, state_epoch, UNSET)
 
     async def begin_anew(self, key: SharePartitionKey, state_epoch: int, start_offset: int) -> None:
         """Initialize the state of a share partition, and forget what was in flight."""
