@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 from pylog._engine import ffi, lib
 from pylog.engine_values import (
     AbortedTransaction,
+    AccessBit,
     AppendResult,
     BatchView,
     Durability,
@@ -29,6 +30,7 @@ from pylog.engine_values import (
     EngineOptions,
     Guard,
     LogConfig,
+    Opened,
     PartitionOffsets,
     PartitionSpec,
     ProducerView,
@@ -46,6 +48,7 @@ from pylog.engine_values import (
 
 __all__ = [
     "AbortedTransaction",
+    "AccessBit",
     "AppendResult",
     "BatchView",
     "Durability",
@@ -55,6 +58,7 @@ __all__ = [
     "EngineOptions",
     "Guard",
     "LogConfig",
+    "Opened",
     "Partition",
     "PartitionOffsets",
     "PartitionSpec",
@@ -328,6 +332,7 @@ class Engine:
         self._on_closed: Callable[[int], None] = _ignore
         self._on_offline: Callable[[int], None] = _ignore
         self._on_verify: Callable[[Unverified], None] = _ignore
+        self._on_opened: Callable[[Opened], None] = _ignore
 
     def listen(self, listener: int, host: str, port: int) -> int:
         """Bind a listener; returns its port. Clients wait until :meth:`start`. OSError."""
@@ -344,6 +349,7 @@ class Engine:
         on_closed: Callable[[int], None] | None = None,
         on_offline: Callable[[int], None] | None = None,
         on_verify: Callable[[Unverified], None] | None = None,
+        on_opened: Callable[[Opened], None] | None = None,
     ) -> None:
         """Serve. ``on_closed`` is told the connections that had sent a control request,
         ``on_offline`` the handle of a partition whose log has failed, ``on_verify`` the
@@ -352,6 +358,7 @@ class Engine:
         self._on_closed = on_closed or _ignore
         self._on_offline = on_offline or _ignore
         self._on_verify = on_verify or _ignore
+        self._on_opened = on_opened or _ignore
         self._attach()
         _check_errno(lib.pl_engine_serve(self._pointer()))
 
@@ -422,6 +429,22 @@ class Engine:
                 keep.append(piece)
         native = self._pointer()
         _check_errno(lib.pl_engine_reply_parts(native, connection, array, len(parts)))
+        del keep
+
+    def set_grants(
+        self, subject: int, otherwise: int, replace: bool, grants: Sequence[tuple[str, int]]
+    ) -> None:
+        """What a subject may do to topics by name, and to those that are not named: bits."""
+        array = ffi.new("struct pl_grant[]", len(grants))
+        keep = []
+        for item, (topic, bits) in zip(array, grants, strict=True):
+            text = ffi.new("char[]", topic.encode())
+            keep.append(text)
+            item.topic, item.bits = text, bits
+        native = self._pointer()
+        _check_errno(
+            lib.pl_engine_set_grants(native, subject, otherwise, replace, array, len(grants))
+        )
         del keep
 
     def set_quotas(self, rules: Sequence[QuotaRule]) -> None:
@@ -555,7 +578,10 @@ class Engine:
 
     def _dispatch(self, event: Any) -> None:
         kind = event.kind
-        if kind == lib.PL_EVENT_REQUEST:
+        if kind == lib.PL_EVENT_OPENED:
+            peer = ffi.string(event.peer).decode("ascii")
+            self._on_opened(Opened(event.handle, event.listener, peer))
+        elif kind == lib.PL_EVENT_REQUEST:
             self._on_request(_request_of(event))
         elif kind == lib.PL_EVENT_DONE:
             self._finish(event)

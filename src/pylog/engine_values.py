@@ -164,6 +164,21 @@ class ProducerView(NamedTuple):
     transaction_start: int  # offset of the first record of its open transaction
 
 
+class AccessBit(enum.IntFlag):
+    """What a client may do to a topic in the fast lane."""
+
+    READ = 1
+    WRITE = 2
+
+
+class Opened(NamedTuple):
+    """A connection that waits for :meth:`Engine.admit`."""
+
+    connection: int
+    listener: int
+    peer: str  # address of the client without the port
+
+
 class Guard(enum.IntFlag):
     """What connections of a listener have to pass before they are served."""
 

@@ -477,6 +477,23 @@ BROKER: Final = Table(
             "Updates of a share partition's state until all of it is written again.",
             between(0, 500),
         ),
+        # ---- access control ----
+        _text(
+            "authorizer.class.name",
+            None,
+            "Set, access is controlled by rules (ACLs); not set, everybody may do everything.",
+            one_of("org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+        ),
+        _text(
+            "super.users",
+            "",
+            "Principals that may do everything, as User:NAME separated by semicolons.",
+        ),
+        _bool(
+            "allow.everyone.if.no.acl.found",
+            "false",
+            "Everybody may do everything to a resource that no rule matches.",
+        ),
         # ---- metrics of clients ----
         _int(
             "telemetry.max.bytes",

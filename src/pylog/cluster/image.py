@@ -12,6 +12,7 @@ configs/TYPE/NAME              ``{setting: text}``; TYPE is topic, broker, group
                                client-metrics
 features/NAME                  level
 users/MECHANISM/NAME           ``{"salt", "iterations", "stored_key", "server_key"}``, hex
+acls/RULE                      1; see :func:`acl_key`
 quotas/ENTITY                  ``{quota: number}``; see :func:`quota_key`
 =============================  ==================================================================
 
@@ -27,6 +28,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from pylog.cluster.store import Change, Commit, Entry, Snapshot
+from pylog.security.acl import Acl
 from pylog.security.credentials import Credential, ScramMechanism
 
 NO_LEADER: Final = -1
@@ -82,6 +84,7 @@ class Image(NamedTuple):
     configs: Mapping[tuple[str, str], Mapping[str, str]] = _EMPTY
     features: Mapping[str, int] = _EMPTY
     users: Mapping[str, Mapping[ScramMechanism, Credential]] = _EMPTY
+    acls: Mapping[Acl, int] = _EMPTY
     quotas: Mapping[QuotaEntity, Mapping[str, float]] = _EMPTY
     versions: Mapping[str, int] = _EMPTY
 
@@ -129,6 +132,11 @@ def feature_key(name: str) -> str:
 def user_key(mechanism: ScramMechanism, user: str) -> str:
     """Of a credential."""
     return f"users/{int(mechanism)}/{user}"
+
+
+def acl_key(acl: Acl) -> str:
+    """The fields as JSON: a rule has no content but its key."""
+    return "acls/" + json.dumps(acl, separators=(",", ":"))
 
 
 def quota_key(entity: QuotaEntity) -> str:
@@ -211,6 +219,8 @@ class _Draft:
             self._put("features", rest, value)
         elif kind == "users":
             self._apply_user(rest, value)
+        elif kind == "acls":
+            self._put("acls", Acl(*json.loads(rest)), value)
         elif kind == "quotas":
             self._put("quotas", tuple((of, name) for of, name in json.loads(rest)), value)
 

@@ -9,6 +9,8 @@ from typing import Final
 class Operation(enum.IntEnum):
     """Operations of access control, numbered as in Kafka's protocol."""
 
+    ANY = 1  # of filters
+    ALL = 2  # of rules
     READ = 3
     WRITE = 4
     CREATE = 5

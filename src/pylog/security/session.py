@@ -15,6 +15,7 @@ class Session:
     """One connection: who is behind it, and with which software."""
 
     principal: str = ANONYMOUS
+    host: str = ""  # address of the client, without the port
     software_name: str = ""
     software_version: str = ""
     authentication: Authentication | None = None  # where the listener wants one
@@ -26,11 +27,11 @@ class Sessions:
     def __init__(self) -> None:
         self._by_connection: dict[int, Session] = {}
 
-    def of(self, connection: int) -> Session:
+    def of(self, connection: int, host: str) -> Session:
         """The session of a connection, which begins now when it has none."""
         session = self._by_connection.get(connection)
         if session is None:
-            session = self._by_connection[connection] = Session()
+            session = self._by_connection[connection] = Session(host=host)
         return session
 
     def end(self, connection: int) -> None:

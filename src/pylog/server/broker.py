@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pylog.cluster.acls import Acls
 from pylog.cluster.configs import ALL_BROKERS, Configs
 from pylog.cluster.features import FEATURES
 from pylog.cluster.image import (
@@ -32,6 +33,7 @@ from pylog.cluster.users import Users
 from pylog.config import BrokerConfig
 from pylog.engine import Engine, EngineOptions
 from pylog.log.layout import METADATA_STORE, DataFolder, WrongFolder
+from pylog.server.access import Access
 from pylog.server.dispatch import Dispatcher
 from pylog.server.gate import Gate
 from pylog.server.handlers import Handlers
@@ -75,7 +77,8 @@ class Broker:
         self.endpoints: list[Endpoint] = listeners_of(config)
         self._advertised = advertised_of(config)
         self.handlers = Handlers()
-        self.gate = Gate(config, self.endpoints)
+        self.access = Access(config)
+        self.gate = Gate(config, self.endpoints, self.access)
         self._background: list[asyncio.Task[None]] = []
 
     # ---- start ----
@@ -118,6 +121,7 @@ class Broker:
 
     async def _start_services(self, clean: bool) -> None:
         await self._register()
+        self.access.open(self.engine)
         self._follow_settings(Image(), self.metadata.image)
         self.metadata.listen(self._follow_settings)
         self.partitions = LocalPartitions(self.engine, self.folder, self.config, self.metadata)
@@ -125,6 +129,7 @@ class Broker:
         self.configs = Configs(self.metadata, self.config)
         self.quotas = Quotas(self.metadata)
         self.users = Users(self.metadata)
+        self.acls = Acls(self.metadata, enabled=self.access.enabled)
         self.mutations = MutationQuota(lambda: self.metadata.image)
         if not clean:
             await self.topics.begin_epochs(self.node_id)
@@ -136,6 +141,7 @@ class Broker:
         self.engine.start(
             self._dispatcher.on_request,
             on_closed=self._on_connection_closed,
+            on_opened=self.gate.take_stranger,
             on_offline=self.partitions.take_offline,
             on_verify=lambda request: self.coordinators.verifier.on_verify(request),
         )
@@ -182,6 +188,7 @@ class Broker:
         return host, told.port or endpoint.port
 
     def _follow_settings(self, before: Image, after: Image) -> None:
+        self.access.follow(before, after)
         if before.configs is not after.configs:
             self.config.set_dynamic(
                 after.config("broker", str(self.node_id)), after.config("broker", ALL_BROKERS)

@@ -25,6 +25,7 @@ from pylog.server.handlers import Handler, Handlers
 
 if TYPE_CHECKING:
     from pylog.server.broker import Broker
+    from pylog.server.guard import Guard
 
 _log = logging.getLogger(__name__)
 
@@ -45,10 +46,11 @@ class Dispatcher:
         self._handlers = handlers
         self._tasks: set[asyncio.Task[None]] = set()
         self._sessions = Sessions()
+        self._guard = _guard_of(broker)
 
     def on_request(self, request: Request) -> None:
         """The engine's callback."""
-        session = self._sessions.of(request.connection)
+        session = self._sessions.of(request.connection, request.peer)
         task = asyncio.get_running_loop().create_task(self._serve(request, session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -56,6 +58,7 @@ class Dispatcher:
     def on_closed(self, connection: int) -> None:
         """The engine's callback: no request of this connection comes any more."""
         self._sessions.end(connection)
+        self._broker.access.forget(connection)
 
     async def finish(self) -> None:
         """Cancel what is still being served; its connections are gone by now."""
@@ -89,7 +92,7 @@ class Dispatcher:
             return self._unsupported(request)
         message = decode(handler.request_class, request.body, version)
         context = self._context(request, session)
-        work = BusyTime(_respond(handler, message, context))
+        work = BusyTime(self._respond(handler, message, context))
         response = await work
         if response is None:
             return NO_ANSWER
@@ -97,6 +100,16 @@ class Dispatcher:
         if handler.has_records:
             return encode_response_parts(key, version, request.correlation_id, response)
         return encode_response(key, version, request.correlation_id, response)
+
+    async def _respond(
+        self, handler: Handler, message: Message, context: RequestContext
+    ) -> Message | None:
+        try:
+            if self._guard is not None:
+                return await self._guard.serve(handler.handle, message, context)
+            return await handler.handle(message, context)
+        except ApiError as error:
+            return refusal(handler, message, context.version, error)
 
     def _throttle(self, context: RequestContext, response: Message, busy_ns: int) -> None:
         """Tell a client that is above its quota to wait, and read no more from it (KIP-219)."""
@@ -144,11 +157,13 @@ class Dispatcher:
         return encode_response(key, version, request.correlation_id, response)
 
 
-async def _respond(handler: Handler, message: Message, context: RequestContext) -> Message | None:
-    try:
-        return await handler.handle(message, context)
-    except ApiError as error:
-        return refusal(handler, message, context.version, error)
+def _guard_of(broker: Broker) -> Guard | None:
+    """None where access is not controlled."""
+    if not broker.access.enabled:
+        return None
+    from pylog.server.guard import Guard
+
+    return Guard(broker.access)
 
 
 def refusal(handler: Handler, request: Message, version: int, error: ApiError) -> Message:

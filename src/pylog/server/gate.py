@@ -10,24 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylog.config import BrokerConfig, ConfigError
-from pylog.engine import Engine, Guard
+from pylog.engine import Engine, Guard, Opened
 from pylog.protocol.errors import ApiError
 from pylog.security.credentials import ScramMechanism, parse_passwords
 from pylog.security.sasl import Authentication, Mechanism, Outcome
-from pylog.security.session import Session
+from pylog.security.session import ANONYMOUS, Session
 
 if TYPE_CHECKING:
     from pylog.cluster.users import Users
     from pylog.security.oauthbearer import Verify
+    from pylog.server.access import Access
     from pylog.server.listeners import Endpoint
 
 
 class Gate:
     """Authenticates connections, and tells the engine who they are."""
 
-    def __init__(self, config: BrokerConfig, endpoints: list[Endpoint]) -> None:
+    def __init__(self, config: BrokerConfig, endpoints: list[Endpoint], access: Access) -> None:
         """ConfigError for mechanisms that can't be served."""
         self._config = config
+        self._access = access
         self._sasl_listeners = {
             endpoint.name for endpoint in endpoints if endpoint.protocol.startswith("SASL_")
         }
@@ -40,8 +42,10 @@ class Gate:
         self._engine = engine
         self._mechanisms = self._make_mechanisms(users)
         for number, endpoint in enumerate(endpoints):
-            guards = Guard.SASL if endpoint.name in self._sasl_listeners else Guard.NONE
-            engine.guard(number, guards)
+            if endpoint.name in self._sasl_listeners:
+                engine.guard(number, Guard.SASL)
+            elif self._access.enabled:
+                engine.guard(number, Guard.ASK)
 
     def _token_check(self) -> Verify | None:
         if "OAUTHBEARER" not in self.mechanism_names:
@@ -88,6 +92,13 @@ class Gate:
             session.authentication = Authentication(self._mechanisms, longest_ms)
         return session.authentication
 
+    def take_stranger(self, opened: Opened) -> None:
+        """The engine's callback: a connection of a listener without authentication."""
+        user = ANONYMOUS.partition(":")[2]
+        subject = self._access.subject_of(ANONYMOUS, opened.peer, opened.connection)
+        self._engine.identify(opened.connection, user, subject, -1)
+        self._engine.admit(opened.connection)
+
     def expect_tokens(self, connection: int) -> None:
         """Its handshake was of version 0: what comes next are bare tokens."""
         self._engine.expect_tokens(connection)
@@ -98,7 +109,8 @@ class Gate:
         outcome = session.authentication.token(token, int(time.time() * 1000))
         if outcome.user is not None:
             session.principal = f"User:{outcome.user}"
-            self._engine.identify(connection, outcome.user, 0, outcome.lifetime_ms or -1)
+            subject = self._access.subject_of(session.principal, session.host, connection)
+            self._engine.identify(connection, outcome.user, subject, outcome.lifetime_ms or -1)
         return outcome
 
     def take_bare_token(self, session: Session, connection: int, token: bytes) -> None:
