@@ -4,22 +4,59 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.support.api_versions import served_keys
 from tests.support.broker import BrokerProcess, running_broker
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "needs_apis(*keys): runs only where the broker's ApiVersions has these keys"
+    )
+
+
 @pytest.fixture(scope="session")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """HOST:PORT of the broker that all tests of this process share."""
-    address = running_broker()
-    if address is not None:
-        yield address
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess | None]:
+    """The pylog that all tests of this process share; None where another broker was named."""
+    if running_broker() is not None:
+        yield None
         return
     broker = BrokerProcess(tmp_path_factory.mktemp("broker") / "data")
     broker.start()
-    yield broker.address
+    yield broker
     assert broker.terminate() == 0
+
+
+@pytest.fixture(scope="session")
+def bootstrap(own_broker: BrokerProcess | None) -> str:
+    """HOST:PORT of the broker under test."""
+    return own_broker.address if own_broker is not None else running_broker() or ""
+
+
+@pytest.fixture
+def data_dir(own_broker: BrokerProcess | None) -> Path:
+    """The data directory of the broker under test, which must be our own process for that."""
+    if own_broker is None:
+        pytest.skip("the files of a broker that runs already are not ours to read")
+    return own_broker.data_dir
+
+
+@pytest.fixture(scope="session")
+def keys_served(bootstrap: str) -> frozenset[int]:
+    return served_keys(bootstrap)
+
+
+@pytest.fixture(autouse=True)
+def _needed_apis(request: pytest.FixtureRequest) -> None:
+    """Holds tests marked needs_apis back from a broker that does not tell those keys."""
+    marker = request.node.get_closest_marker("needs_apis")
+    if marker is None:
+        return
+    missing = set(marker.args) - request.getfixturevalue("keys_served")
+    if missing:
+        pytest.skip(f"the broker does not serve the keys {sorted(missing)}")
 
 
 @pytest.fixture

@@ -39,9 +39,9 @@ def _python_agent(name: str) -> tuple[str, ...]:
     return (sys.executable, "-m", f"tests.clients.agents.{name}_agent")
 
 
-JAVA_COMMAND = (
+JAVA = (
     "java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx384m",
-    "-cp", f"{TOOLS}/classes:{TOOLS}/jars/*", "pylog.clients.Agent",
+    "-cp", f"{TOOLS}/classes:{TOOLS}/jars/*",
 )  # fmt: skip
 
 EVERYTHING = ADMIN | CLIENT
@@ -62,7 +62,7 @@ KINDS = (
         _python_agent("kcat"),
         can=frozenset({"group", "static", "idempotent", "acks", "offset", "commit", "seek"}),
     ),
-    Kind("java", JAVA_COMMAND),
+    Kind("java", (*JAVA, "pylog.clients.Agent")),
     Kind(
         "kafkajs",
         ("node", f"{ROOT}/tests/clients/node/agent.js"),

@@ -40,7 +40,7 @@ class BrokerProcess:
     """One `pylog serve` over a data directory; a restart keeps the directory and the port."""
 
     def __init__(self, data_dir: Path, settings: Mapping[str, str] = QUICK_GROUPS) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._settings = settings
         self._process: subprocess.Popen[str] | None = None
         self.address = "127.0.0.1:0"
@@ -77,7 +77,7 @@ class BrokerProcess:
     def _command(self) -> list[str]:
         default = shlex.join([sys.executable, "-m", "pylog"])
         command = shlex.split(os.environ.get("PYLOG_TEST_COMMAND", default))
-        command += ["serve", "--data-dir", str(self._data_dir), "--listen", self.address]
+        command += ["serve", "--data-dir", str(self.data_dir), "--listen", self.address]
         for name, value in self._settings.items():
             command += ["--set", f"{name}={value}"]
         return command

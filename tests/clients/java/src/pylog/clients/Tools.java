@@ -17,12 +17,18 @@ final class Tools {
     /** Thrown in place of the end of the process. */
     private static final class Ended extends RuntimeException {
         private static final long serialVersionUID = 1L;
-        final int code;
 
-        Ended(int code) {
+        Ended() {
             super(null, null, false, false);
-            this.code = code;
         }
+    }
+
+    // The first code counts: a tool may catch Ended as a failure and ask to end once more.
+    private Integer code;
+
+    private void end(int asked) {
+        code = code == null ? Integer.valueOf(asked) : code;
+        throw new Ended();
     }
 
     void register(Map<String, Agent.Command> commands) {
@@ -42,37 +48,31 @@ final class Tools {
         System.setOut(new PrintStream(output, true, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
         System.setIn(new ByteArrayInputStream(input));
-        int code;
+        code = null;
         try {
-            code = Console.capture(() -> run(command.get("class").asText(), arguments), output);
+            run(command.get("class").asText(), arguments);
         } finally {
             System.setOut(realOutput);
             System.setErr(realErrors);
             System.setIn(realInput);
         }
         return Map.of(
-            "code", code,
+            "code", code == null ? 0 : code,
             "stdout", output.toString(StandardCharsets.UTF_8),
             "stderr", errors.toString(StandardCharsets.UTF_8));
     }
 
-    private static int run(String name, List<String> arguments) throws Exception {
-        Exit.setExitProcedure((code, message) -> {
-            throw new Ended(code);
-        });
-        Exit.setHaltProcedure((code, message) -> {
-            throw new Ended(code);
-        });
+    private void run(String name, List<String> arguments) throws Exception {
+        Exit.setExitProcedure((asked, message) -> end(asked));
+        Exit.setHaltProcedure((asked, message) -> end(asked));
         try {
             Class.forName(name).getMethod("main", String[].class)
                 .invoke(null, (Object) arguments.toArray(new String[0]));
-            return 0;
         } catch (InvocationTargetException thrown) {
-            if (thrown.getCause() instanceof Ended) {
-                return ((Ended) thrown.getCause()).code;
+            if (code == null) {
+                thrown.getCause().printStackTrace();
+                code = 1;
             }
-            thrown.getCause().printStackTrace();
-            return 1;
         } finally {
             Exit.resetExitProcedure();
             Exit.resetHaltProcedure();
