@@ -15,7 +15,7 @@ foreach(source IN LISTS TEST_SOURCES)
   target_compile_options(${name} PRIVATE ${PYLOG_WARNINGS} -UNDEBUG)
   target_link_libraries(${name} PRIVATE pylog_engine pylog_bench pylog_sim_fs m)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endforeach()
 
 # Not with the thread sanitizer: the counters of coverage are races by design.
@@ -39,6 +39,6 @@ if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND NOT PYLOG_SANITIZE MATCHES "thread")
     endif()
     add_test(NAME ${name}
       COMMAND ${name} -max_total_time=${PYLOG_FUZZ_SECONDS} ${found} ${kept})
-    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 600)
   endforeach()
 endif()
