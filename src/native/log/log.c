@@ -156,7 +156,6 @@ enum pl_err pl_log_open(const struct pl_log_open *open, const struct pl_log_conf
     log->clock = open->clock;
     log->config = *config;
     log->snapshot_end = -1;
-    log->cleaned_end = open->cleaned_end;
     log->flushed_ms = log->expired_ms = log->clock->wall_ms(log->clock->context);
     pl_producers_init(&log->producers);
     pl_boundaries_clear(&log->boundaries);

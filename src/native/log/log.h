@@ -93,7 +93,6 @@ struct pl_log_open {
     bool clean_shutdown;                /* the marker was found: no scan */
     int64_t recovery_point;             /* everything below is known to be on disk; 0: scan all */
     int64_t log_start_offset;           /* from the checkpoint; 0 when none */
-    int64_t cleaned_end;                /* from the checkpoint; 0 when none: all is dirty */
     struct pl_log_recovered *recovered; /* set when not NULL */
 };
 
@@ -117,7 +116,7 @@ struct pl_log_offsets {
     int64_t first_unstable; /* of the oldest transaction that is open, or whose marker was not
                                below the high watermark at the last pl_log_last_stable; -1: none */
     int64_t size_bytes;
-    int64_t cleaned_end; /* compaction has seen everything below */
+    int64_t cleaned_end; /* compaction has seen everything below, since the log was opened */
     int32_t segment_count;
     int32_t latest_epoch; /* -1: none */
     bool offline;
@@ -260,7 +259,7 @@ void pl_clean_run(struct pl_clean *clean);    /* any thread; takes its time */
 void pl_clean_cancel(struct pl_clean *clean); /* any thread; run returns soon */
 struct pl_cleaned {
     int64_t bytes_before, bytes_after, records_before, records_after;
-    int64_t cleaned_end; /* from here on the log is dirty: keep it in the checkpoint */
+    int64_t cleaned_end; /* from here on the log is dirty */
 };
 /* Puts the cleaned segments in place of their sources, or removes them when the run failed or
  * was cancelled (then the log is as before and the error is told). Frees the clean. */
