@@ -494,6 +494,12 @@ BROKER: Final = Table(
             "false",
             "Everybody may do everything to a resource that no rule matches.",
         ),
+        # ---- metrics ----
+        _text(
+            "metrics.listen",
+            None,
+            "HOST:PORT where Prometheus finds metrics, under /metrics; not set: nowhere.",
+        ),
         # ---- metrics of clients ----
         _int(
             "telemetry.max.bytes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +44,7 @@ from pylog.server.listeners import (
     advertised_of,
     format_host_port,
     listeners_of,
+    parse_host_port,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Broker:
         self.access = Access(config)
         self.gate = Gate(config, self.endpoints, self.access)
         self._background: list[asyncio.Task[None]] = []
+        self._metrics: asyncio.Server | None = None
 
     # ---- start ----
 
@@ -146,6 +149,24 @@ class Broker:
             on_verify=lambda request: self.coordinators.verifier.on_verify(request),
         )
         self._background = [asyncio.create_task(self._checkpoint_often(), name="checkpoints")]
+        where = self.config.optional_text("metrics.listen")
+        if where is not None:
+            await self._serve_metrics(*parse_host_port(where))
+
+    async def _serve_metrics(self, host: str, port: int) -> None:
+        from pylog.server import metrics
+
+        try:
+            server = self._metrics = await metrics.serve(self, host, port)
+        except OSError as error:
+            where = format_host_port(host, port)
+            raise CannotListen(f"can't listen on {where}: {error.strerror}") from error
+        self.metrics_port = int(server.sockets[0].getsockname()[1])
+
+    @property
+    def requests_served(self) -> Mapping[int, tuple[int, int]]:
+        """Requests of the control lane and the nanoseconds spent on them, by API key."""
+        return self._dispatcher.served
 
     def _on_connection_closed(self, connection: int) -> None:
         self._dispatcher.on_closed(connection)
@@ -242,6 +263,8 @@ class Broker:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if self._metrics is not None:
+            self._metrics.close()
         if "coordinators" in vars(self):
             await self.coordinators.stop()
         await self.engine.stop(DRAIN_MS)

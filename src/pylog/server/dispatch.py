@@ -46,6 +46,7 @@ class Dispatcher:
         self._handlers = handlers
         self._tasks: set[asyncio.Task[None]] = set()
         self._sessions = Sessions()
+        self.served: dict[int, tuple[int, int]] = {}  # requests and nanoseconds, by key
         self._guard = _guard_of(broker)
 
     def on_request(self, request: Request) -> None:
@@ -94,12 +95,17 @@ class Dispatcher:
         context = self._context(request, session)
         work = BusyTime(self._respond(handler, message, context))
         response = await work
+        self._count(key, work.busy_ns)
         if response is None:
             return NO_ANSWER
         self._throttle(context, response, work.busy_ns)
         if handler.has_records:
             return encode_response_parts(key, version, request.correlation_id, response)
         return encode_response(key, version, request.correlation_id, response)
+
+    def _count(self, key: int, busy_ns: int) -> None:
+        requests, total_ns = self.served.get(key, (0, 0))
+        self.served[key] = requests + 1, total_ns + busy_ns
 
     async def _respond(
         self, handler: Handler, message: Message, context: RequestContext
