@@ -25,8 +25,9 @@ def assign(
     has the same answer.
     """
     work = _Work(subscriptions, partitions)
-    for member in sorted(subscriptions):
-        work.keep(member, current.get(member, frozenset()))
+    for more in (0, 1):
+        for member in sorted(subscriptions):
+            work.keep(member, current.get(member, frozenset()), more)
     for partition in work.partitions:
         work.cover(partition)
     for member in sorted(subscriptions):
@@ -42,6 +43,7 @@ class _Work:
     ) -> None:
         self.shares: dict[str, set[TopicPartition]] = {member: set() for member in subscriptions}
         self._readers: Counter[TopicPartition] = Counter()
+        self._kept_more: Counter[frozenset[bytes]] = Counter()  # members, by their topics
         self._subscribers: dict[bytes, list[str]] = {}
         for member in sorted(subscriptions):
             for topic in subscriptions[member]:
@@ -52,16 +54,24 @@ class _Work:
             member: [p for p in self.partitions if p[0] in topics]
             for member, topics in subscriptions.items()
         }
+        self._topics_of = subscriptions
 
-    def keep(self, member: str, current: Assignment) -> None:
-        """What it has, up to a fair share of it and of each partition."""
-        mine = self._of_member[member]
-        for partition in sorted(current & set(mine)):
+    def keep(self, member: str, current: Assignment, more: int) -> None:
+        """What it has, up to its fair share and that of each partition; with ``more`` one above
+        that, for as many members as the rest of the division is for."""
+        mine, topics = self._of_member[member], self._topics_of[member]
+        for partition in sorted(current & set(mine) - self.shares[member]):
             rivals = len(self._subscribers[partition[0]])
-            most = -(-len(mine) // rivals)
-            most_readers = max(1, -(-rivals // max(len(mine), 1)))
-            if len(self.shares[member]) < most and self._readers[partition] < most_readers:
+            fair, rest = divmod(len(mine), rivals)
+            most_readers = max(1, -(-rivals // len(mine)))
+            if self._readers[partition] >= most_readers:
+                continue
+            if len(self.shares[member]) < max(fair, 1):
                 self._give(member, partition)
+            elif more and fair and self._kept_more[topics] < rest:
+                self._kept_more[topics] += 1
+                self._give(member, partition)
+                return
 
     def cover(self, partition: TopicPartition) -> None:
         """A reader for a partition that has none: who has the least."""

@@ -166,14 +166,6 @@ class SharePartition:
     def acquired_by(self, member_id: str) -> bool:
         return any(item.value.member_id == member_id for item in self._offsets)
 
-    def stored_batches(self) -> list[StateBatch]:
-        """All that would have to be stored, if nothing were yet."""
-        return [
-            StateBatch(item.first, item.last, item.value.state, item.value.deliveries)
-            for item in self._offsets
-            if not _is_acquired(item.value)
-        ]
-
     # ---- acquiring ----
 
     def acquire(

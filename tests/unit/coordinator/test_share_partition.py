@@ -1,0 +1,168 @@
+"""A share partition as a dialogue between members and the leader."""
+
+from __future__ import annotations
+
+import pytest
+
+from pylog.coordinator.share_partition import (
+    AcknowledgedBatch,
+    AcknowledgeType,
+    Limits,
+    LogBatch,
+    SharePartition,
+    StateBatch,
+    Wish,
+)
+from pylog.protocol.errors import ApiError, ErrorCode
+
+LIMITS = Limits(deliveries=3, in_flight=100, lock_ms=1_000)
+ACCEPT, RELEASE, REJECT, GAP = (
+    AcknowledgeType.ACCEPT,
+    AcknowledgeType.RELEASE,
+    AcknowledgeType.REJECT,
+    AcknowledgeType.GAP,
+)
+TENS = [LogBatch(first, first + 9, True) for first in range(0, 200, 10)]
+
+
+def acquire(
+    partition: SharePartition,
+    member: str,
+    records: int = 10,
+    batches: list[LogBatch] = TENS,
+    *,
+    strict: bool = False,
+    batch_size: int = 100,
+    now_ms: int = 0,
+) -> list[tuple[int, int, int]]:
+    offset = partition.next_offset(LIMITS)
+    if offset is None:
+        return []
+    rest = [batch for batch in batches if batch.last_offset >= offset]
+    wish = Wish(member, records, batch_size, strict)
+    return [tuple(a) for a in partition.acquire(wish, offset, rest, LIMITS, now_ms)]
+
+
+def acknowledge(
+    partition: SharePartition, member: str, *batches: tuple[int, int, int], now_ms: int = 0
+) -> tuple[int, list[StateBatch]]:
+    """Start offset and what is stored."""
+    told = [AcknowledgedBatch(first, last, [kind]) for first, last, kind in batches]
+    change = partition.acknowledge(member, told, LIMITS, now_ms)
+    return change.start_offset, change.batches
+
+
+def test_members_get_different_batches() -> None:
+    partition = SharePartition(0)
+    assert acquire(partition, "anna", 5) == [(0, 9, 1)], "a batch is given whole"
+    assert acquire(partition, "bob", 15) == [(10, 29, 1)]
+
+
+def test_strict_member_gets_not_one_record_more() -> None:
+    partition = SharePartition(0)
+    assert acquire(partition, "anna", 5, strict=True) == [(0, 4, 1)]
+    assert acquire(partition, "bob", 15, strict=True) == [(5, 19, 1)]
+
+
+def test_acquired_records_are_cut_at_batches_of_the_wanted_size() -> None:
+    partition = SharePartition(0)
+    assert acquire(partition, "anna", 40, batch_size=15) == [(0, 19, 1), (20, 39, 1)]
+
+
+def test_start_offset_moves_over_what_is_done() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna", 20)
+    assert acknowledge(partition, "anna", (5, 9, ACCEPT)) == (0, [StateBatch(5, 9, 2, 1)])
+    assert acknowledge(partition, "anna", (0, 4, REJECT)) == (10, [])
+
+
+def test_released_records_come_again_until_the_limit() -> None:
+    partition = SharePartition(0)
+    for delivery in (1, 2, 3):
+        assert acquire(partition, "anna") == [(0, 9, delivery)]
+        stored = acknowledge(partition, "anna", (0, 9, RELEASE))
+    assert stored == (10, []), "after the last delivery they are archived"
+
+
+def test_only_the_holder_may_acknowledge() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna")
+    with pytest.raises(ApiError) as refused:
+        acknowledge(partition, "bob", (0, 9, ACCEPT))
+    assert refused.value.code == ErrorCode.INVALID_RECORD_STATE
+    with pytest.raises(ApiError) as refused:
+        acknowledge(partition, "anna", (0, 10, ACCEPT))
+    assert refused.value.code == ErrorCode.INVALID_REQUEST
+
+
+def test_a_refused_acknowledgement_changes_nothing() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna")
+    acquire(partition, "bob")
+    with pytest.raises(ApiError):
+        acknowledge(partition, "anna", (0, 9, ACCEPT), (10, 19, ACCEPT))
+    assert acknowledge(partition, "anna", (0, 9, ACCEPT)) == (10, [])
+
+
+def test_acknowledging_twice_below_the_start_offset_is_no_error() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna")
+    acknowledge(partition, "anna", (0, 9, ACCEPT))
+    acquire(partition, "anna")
+    assert acknowledge(partition, "anna", (0, 19, ACCEPT)) == (20, [])
+
+
+def test_one_type_for_each_offset() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna", batches=[LogBatch(0, 3, True)])
+    types = [ACCEPT, RELEASE, GAP, ACCEPT]
+    change = partition.acknowledge("anna", [AcknowledgedBatch(0, 3, types)], LIMITS, 0)
+    assert change.start_offset == 1
+    assert change.batches == [
+        StateBatch(1, 1, 0, 1),
+        StateBatch(2, 2, 4, 1),
+        StateBatch(3, 3, 2, 1),
+    ]
+    assert change.done_count == 2
+
+
+def test_lock_that_is_over_gives_records_back_and_renewing_keeps_them() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna", now_ms=0)
+    assert partition.next_lock_end_ms() == 1_000
+    acknowledge(partition, "anna", (0, 4, AcknowledgeType.RENEW), now_ms=900)
+    assert partition.expire(LIMITS, 999).batches == []
+    assert partition.expire(LIMITS, 1_000).batches == [StateBatch(5, 9, 0, 1)]
+    assert partition.next_lock_end_ms() == 1_900
+
+
+def test_holes_markers_and_aborted_batches_are_passed_over() -> None:
+    partition = SharePartition(0)
+    batches = [LogBatch(5, 9, True), LogBatch(10, 10, False), LogBatch(11, 12, True)]
+    assert acquire(partition, "anna", 100, batches) == [(5, 9, 1), (11, 12, 1)]
+    assert partition.start_offset == 5
+    assert acknowledge(partition, "anna", (5, 9, ACCEPT), (11, 12, ACCEPT)) == (13, [])
+
+
+def test_no_more_than_the_limit_is_in_flight() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna", 1_000)
+    assert partition.end_offset == 100
+    assert partition.next_offset(LIMITS) is None
+    acknowledge(partition, "anna", (0, 9, ACCEPT))
+    assert partition.next_offset(LIMITS) == 100
+
+
+def test_deleted_records_are_nobodys() -> None:
+    partition = SharePartition(0)
+    acquire(partition, "anna", 20)
+    assert partition.log_starts_at(15).start_offset == 15
+    assert acknowledge(partition, "anna", (10, 19, ACCEPT)) == (20, [])
+
+
+def test_what_was_stored_is_where_a_restart_goes_on() -> None:
+    stored = [StateBatch(0, 4, 2, 1), StateBatch(5, 9, 0, 2), StateBatch(20, 29, 2, 1)]
+    partition = SharePartition(0, stored)
+    assert partition.start_offset == 5
+    assert acquire(partition, "anna", 15) == [(5, 9, 3), (10, 19, 1)]
+    assert partition.next_offset(LIMITS) == 30
