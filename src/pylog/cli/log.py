@@ -1,4 +1,4 @@
-"""``pylog log``: look into, check and repair the files of a broker, without a broker.
+"""``pylog log``: look into, check, repair and import the files of a broker, without one.
 
 Exit codes: 0; 1 something is wrong, or could not be repaired; 2 wrong command line; 4 a broker
 uses the folder that is to be repaired.
@@ -24,7 +24,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
 
 @click.group("log")
 def command() -> None:
-    """Look into, check and repair data folders and the logs in them.
+    """Look into, check, repair and import data folders and the logs in them.
 
     PATHS are data folders or folders of logs (TOPIC-PARTITION); dump takes single files, too.
     """
@@ -153,3 +153,36 @@ def _repair_all(data_folder: Any, path: Path, cut: bool) -> bool:
         cuts = f"{done.bytes_cut} bytes cut, kept in {done.kept}; " if done.kept else ""
         click.echo(f"{folder}: {cuts}indexes written anew, ends at {done.end_offset}")
     return complete
+
+
+@command.command("import")
+@click.argument("kafka_folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-d", "--data-dir", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--node-id", default=1, show_default=True, help="node.id of the broker of DIR.")
+def import_command(kafka_folder: Path, data_dir: Path, node_id: int) -> None:
+    """Copy the topics in a log folder of Apache Kafka into the data folder DIR.
+
+    Both brokers must be stopped. Topic ids, offsets and leader epochs stay as they are; settings
+    of topics and committed offsets of groups are not in these files.
+    """
+    from pylog.log.checkpoint import MalformedCheckpoint
+    from pylog.log.files import DamagedFile
+    from pylog.log.layout import DataFolder, FolderTaken, WrongFolder, is_in_use
+    from pylog.server.importing import CannotImport, import_topics
+
+    try:
+        if is_in_use(kafka_folder):
+            raise FolderTaken(f"{kafka_folder} is in use")
+        target = DataFolder(data_dir)
+    except FolderTaken as error:
+        click.echo(f"pylog: {error}", err=True)
+        raise SystemExit(IN_USE) from None
+    try:
+        imported = asyncio.run(import_topics(kafka_folder, target, node_id))
+    except (CannotImport, DamagedFile, MalformedCheckpoint, WrongFolder, OSError) as error:
+        click.echo(f"pylog: {error}", err=True)
+        raise SystemExit(WRONG) from None
+    finally:
+        target.close()
+    for name, partitions in imported.items():
+        click.echo(f"{name}: {partitions} partitions")

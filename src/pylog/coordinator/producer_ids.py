@@ -15,6 +15,14 @@ _BLOCK_SIZE = 1_000
 _ATTEMPTS = 10
 
 
+async def leave_out(store: Store, last: int) -> None:
+    """Never give out ids up to this one: logs from elsewhere have them. Conflict."""
+    entry = (await store.read(_KEY)).entries.get(_KEY)
+    if entry is None or int(entry.value) <= last:
+        modified = entry.modified if entry is not None else 0
+        await store.commit([Write(_KEY, b"%d" % (last + 1), modified)])
+
+
 class ProducerIds:
     """``await ready()``, then ``take()`` as a plain call: a coordinator's step may not wait."""
 

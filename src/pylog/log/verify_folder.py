@@ -28,7 +28,8 @@ _QUORUM_LOG: Final = "__cluster_metadata"  # Kafka's own: its clean end says not
 
 
 class Owner(NamedTuple):
-    """What the metadata says of a data folder: its cluster and the ids of the topics."""
+    """What the metadata says of a data folder: its cluster ("" before its first broker) and the
+    ids of the topics."""
 
     cluster_id: str
     topic_ids: Mapping[str, bytes]
@@ -79,7 +80,7 @@ class FolderCheck:
             return
         if identity is None:
             yield Finding(path, None, "missing")
-        elif self._owner and self._owner.cluster_id != identity.cluster_id:
+        elif self._owner and self._owner.cluster_id not in ("", identity.cluster_id):
             what = f"cluster {identity.cluster_id}; the metadata is of {self._owner.cluster_id}"
             yield Finding(path, None, what)
 
