@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, settings
 from tests.support.api_versions import served_keys
 from tests.support.broker import BrokerProcess, running_broker
 
-
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("pylog", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("pylog")

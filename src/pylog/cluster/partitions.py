@@ -26,6 +26,7 @@ from pylog.options import TOPIC
 _log = logging.getLogger(__name__)
 
 Key = tuple[str, int]  # topic, partition
+RECOVERED_TOGETHER: Final = 100  # logs between two lines of progress
 _NOTHING: Final[Mapping[Key, int]] = {}
 
 
@@ -180,7 +181,17 @@ class LocalPartitions:
                         state.leader_epoch,
                     )
                 )
-        await self._open_specs(specs)
+        if clean:
+            await self._open_specs(specs)
+        else:
+            await self._recover_specs(specs)
+
+    async def _recover_specs(self, specs: list[PartitionSpec]) -> None:
+        """Open logs some at a time, so that whoever waits sees how far it has come."""
+        for begin in range(0, len(specs), RECOVERED_TOGETHER):
+            part = specs[begin : begin + RECOVERED_TOGETHER]
+            await self._open_specs(part)
+            _log.info("recovered %d of %d logs", begin + len(part), len(specs))
 
     async def _open_specs(self, specs: list[PartitionSpec]) -> None:
         await asyncio.to_thread(_make_folders, self._folder, specs)

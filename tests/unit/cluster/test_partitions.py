@@ -114,3 +114,18 @@ def test_many_partitions_are_made_and_opened_together(tmp_path: Path, unique: st
             delete_topic(wire, unique)
         assert broker.server.partitions.of_topic(unique) == {}
         assert not list(tmp_path.glob(f"{unique}-[0-9]*[0-9]"))
+
+
+def test_recovery_of_many_logs_tells_its_progress(
+    tmp_path: Path, unique: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Broker(folder=tmp_path) as broker, Wire(broker.bootstrap) as wire:
+        make_topic(wire, unique, 150)
+    for clean in (True, False):
+        caplog.clear()
+        if not clean:
+            (tmp_path / ".kafka_cleanshutdown").unlink()
+        with caplog.at_level(logging.INFO), Broker(folder=tmp_path) as broker:
+            assert len(broker.server.partitions.of_topic(unique)) == 150
+        told = [text for text in caplog.messages if text.startswith("recovered")]
+        assert told == ([] if clean else ["recovered 100 of 150 logs", "recovered 150 of 150 logs"])
