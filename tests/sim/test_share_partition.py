@@ -98,10 +98,19 @@ class SharePartitionMachine(RuleBasedStateMachine):
             assert sum(i.last_offset - i.first_offset + 1 for i in got) <= records
         return got
 
-    @rule(member=MEMBERS, kind=TYPES, count=st.integers(1, 10), stored=st.booleans())
-    def acknowledge(self, member: str, kind: AcknowledgeType, count: int, stored: bool) -> None:
+    @rule(
+        member=MEMBERS,
+        kind=TYPES,
+        skip=st.integers(0, 3),
+        count=st.integers(1, 10),
+        stored=st.sampled_from([True, True, True, False]),
+    )
+    def acknowledge(
+        self, member: str, kind: AcknowledgeType, skip: int, count: int, stored: bool
+    ) -> None:
         mine = [offset for offset, holder in sorted(self.held.items()) if holder == member]
-        batches = [AcknowledgedBatch(offset, offset, [kind]) for offset in mine[:count]]
+        mine = mine[skip : skip + count]
+        batches = [AcknowledgedBatch(offset, offset, [kind]) for offset in mine]
         if not batches:
             return
         change = self.partition.acknowledge(member, batches, LIMITS, self.now_ms)
@@ -111,9 +120,9 @@ class SharePartitionMachine(RuleBasedStateMachine):
             return
         self.store(change)
         if kind is AcknowledgeType.RENEW:
-            self.locks.update(dict.fromkeys(mine[:count], self.now_ms + LIMITS.lock_ms))
+            self.locks.update(dict.fromkeys(mine, self.now_ms + LIMITS.lock_ms))
             return
-        for offset in mine[:count]:
+        for offset in mine:
             del self.held[offset]
             if kind is not AcknowledgeType.RELEASE or self.is_last_delivery(offset):
                 self.done.add(offset)
@@ -162,7 +171,7 @@ class SharePartitionMachine(RuleBasedStateMachine):
         """Everybody accepts what comes: in the end nothing is left."""
         self.wait(LIMITS.lock_ms)
         while self.get("anna", 10):
-            self.acknowledge("anna", AcknowledgeType.ACCEPT, 1_000, True)
+            self.acknowledge("anna", AcknowledgeType.ACCEPT, 0, 1_000, True)
         offsets = {
             o for b in self.log if b.deliverable for o in range(b.first_offset, b.last_offset + 1)
         }
