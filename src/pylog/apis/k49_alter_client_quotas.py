@@ -5,6 +5,9 @@ Behaviour
     answer comes when the quotas are in force.
 Version notes
     0 and 1 differ in their encoding only.
+Not done
+    connection_creation_rate of addresses is kept and described, but not enforced. The windows of
+    rates are Kafka's defaults, eleven of a second.
 """
 
 from __future__ import annotations

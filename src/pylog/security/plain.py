@@ -1,4 +1,7 @@
-"""The mechanism PLAIN (RFC 4616): a name and a password in clear text, in one token."""
+"""The mechanism PLAIN (RFC 4616): a name and a password in clear text, in one token.
+
+Users are those of the setting sasl.plain.users, where Kafka reads a JAAS configuration.
+"""
 
 from __future__ import annotations
 

@@ -87,9 +87,7 @@ class Scram:
                 "Authentication failed: Client supplied an authorization id that is different "
                 "from username"
             )
-        found = self._find(self._user)
-        self._known = found is not None
-        self._credential = found or self._decoy()
+        self._credential = self._find(self._user) or self._decoy()
         self._header = message["header"]
         self._nonce = message["nonce"] + self._make_nonce()
         salt = base64.b64encode(self._credential.salt).decode()
@@ -99,7 +97,7 @@ class Scram:
         return Step(answer.encode())
 
     def _decoy(self) -> Credential:
-        """The same salt each time somebody asks for a name that is nobody's."""
+        """The same salt each time somebody asks for a name that is nobody's; no proof fits it."""
         size = hashlib.new(self._mechanism.hash_name).digest_size
         salt = hmac.digest(_DECOY_SECRET, self._user.encode(), "sha256")[:16]
         return Credential(salt, MIN_ITERATIONS, bytes(size), bytes(size))
@@ -121,7 +119,7 @@ class Scram:
         if len(proof) != len(signature):
             raise AuthenticationFailed(_REFUSED)
         stored_key = hashlib.new(name, _xor(proof, signature)).digest()
-        if not (hmac.compare_digest(stored_key, self._credential.stored_key) and self._known):
+        if not hmac.compare_digest(stored_key, self._credential.stored_key):
             raise AuthenticationFailed(_REFUSED)
 
 

@@ -72,8 +72,8 @@ class _Instance:
         return True
 
     def may_push(self, now_ms: float) -> bool:
-        """A push right after it has asked may be early: clients spread their first one."""
-        if self.asked_ms <= self.pushed_ms and now_ms - self.pushed_ms < self.interval_ms:
+        """The first push after it has asked may come at once: clients spread theirs."""
+        if now_ms - self.pushed_ms < self.interval_ms:
             return False
         self.pushed_ms = now_ms
         return True

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,14 +53,14 @@ class Client:
     def first(self) -> bytes:
         return f"n,,{self.first_bare}".encode()
 
-    def final(self, server_first: bytes, binding: bytes = b"n,,") -> bytes:
+    def final(self, server_first: bytes, *, binding: bytes = b"n,,", nonce_end: str = "") -> bytes:
         text = server_first.decode()
         nonce, salt, iterations = (part.partition("=")[2] for part in text.split(","))
         salted = hashlib.pbkdf2_hmac(
             self._hash, self._password, base64.b64decode(salt), int(iterations)
         )
         key = hmac.digest(salted, b"Client Key", self._hash)
-        without_proof = f"c={base64.b64encode(binding).decode()},r={nonce}"
+        without_proof = f"c={base64.b64encode(binding).decode()},r={nonce}{nonce_end}"
         signed = f"{self.first_bare},{text},{without_proof}".encode()
         signature = hmac.digest(hashlib.new(self._hash, key).digest(), signed, self._hash)
         proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
@@ -130,6 +131,15 @@ def test_a_wrong_final_message_is_refused(good: bytes, bad: bytes) -> None:
     assert good in final
     with pytest.raises(AuthenticationFailed):
         server.step(final.replace(good, bad))
+
+
+@pytest.mark.parametrize("wrong", [{"nonce_end": "x"}, {"binding": b"y,,"}])
+def test_a_proof_of_another_exchange_is_refused(wrong: dict[str, Any]) -> None:
+    users = {"ann": credential(SHA_256, "secret")}
+    server, client = Scram(SHA_256, users.get), Client(SHA_256, "ann", "secret")
+    first = server.step(client.first()).token
+    with pytest.raises(AuthenticationFailed, match="final message"):
+        server.step(client.final(first, **wrong))
 
 
 @given(st.lists(st.binary(max_size=60), max_size=3))
