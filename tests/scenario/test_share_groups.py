@@ -22,6 +22,7 @@ from tests.support.share import (
 )
 from tests.support.wire import Wire
 
+from pylog.coordinator.share_state import SharePartitionKey
 from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.alter_share_group_offsets import (
     AlterShareGroupOffsetsRequest,
@@ -37,6 +38,7 @@ from pylog.protocol.messages.describe_share_group_offsets import (
     DescribeShareGroupOffsetsRequest,
     DescribeShareGroupOffsetsRequestGroup,
 )
+from pylog.protocol.messages.find_coordinator import FindCoordinatorRequest
 
 
 @pytest.fixture
@@ -128,6 +130,15 @@ def test_end_of_a_session_releases_what_its_member_holds(
         assert acquired(bob.fetches()) == [(1, 1, 2)]
         bob.wire.close()
         assert acquired(anna.fetches(max_wait_ms=30_000)) == [(1, 1, 3)]
+
+
+def test_share_partition_has_a_coordinator(bootstrap: str, unique: str) -> None:
+    with Wire(bootstrap) as wire:
+        key = SharePartitionKey(unique, bytes(range(16)), 0).text()
+        asked = FindCoordinatorRequest(key_type=2, coordinator_keys=[key, unique])
+        found, malformed = wire.ask(asked).coordinators
+        assert found.error_code == 0
+        assert malformed.error_code == ErrorCode.INVALID_REQUEST
 
 
 def test_session_epochs_follow_each_other(bootstrap: str, unique: str, group: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest_asyncio
 
 from pylog.engine import (
     AppendResult,
+    BatchView,
     Durability,
     Engine,
     EngineError,
@@ -245,3 +247,63 @@ async def test_torn_bytes_are_cut_and_told_to_the_operator(
     reopened = await open_one(engine, spec)
     assert reopened.offsets().log_end == 1
     assert "orders-0: 4 torn bytes are cut, offset 1 is next" in caplog.text
+
+
+# ---- what share groups need: where batches lie, and when there are more ----
+
+
+async def test_survey_tells_batches_without_their_records(
+    engine: Engine, spec: PartitionSpec
+) -> None:
+    partition = await open_one(engine, spec)
+    sizes = []
+    for values in ((b"a", b"b"), (b"c",), (b"d", b"e", b"f")):
+        batch = record_batch(*values)
+        sizes.append(len(batch))
+        await partition.append(batch)
+    survey = await partition.survey(0, 100, 1 << 20)
+    assert survey.next_offset == 6
+    assert survey.batches == [
+        BatchView(0, 1, sizes[0], True),
+        BatchView(2, 2, sizes[1], True),
+        BatchView(3, 5, sizes[2], True),
+    ]
+
+
+async def test_survey_ends_with_the_batch_that_reaches_the_offset(
+    engine: Engine, spec: PartitionSpec
+) -> None:
+    partition = await open_one(engine, spec)
+    for _ in range(5):
+        await partition.append(record_batch(b"a", b"b"))
+    survey = await partition.survey(3, 4, 1 << 20)
+    assert [(b.first_offset, b.last_offset) for b in survey.batches] == [(2, 3), (4, 5)]
+    assert survey.next_offset == 6
+    first = await partition.survey(0, 100, 1)
+    assert [(b.first_offset, b.last_offset) for b in first.batches] == [(0, 1)]
+    assert (await partition.survey(10, 100, 1 << 20)).batches == []
+    with pytest.raises(EngineError) as refused:
+        await partition.survey(11, 100, 1 << 20)
+    assert refused.value.code == OFFSET_OUT_OF_RANGE
+
+
+async def test_await_readable_ends_when_something_is_appended(
+    engine: Engine, spec: PartitionSpec
+) -> None:
+    partition = await open_one(engine, spec)
+    waiting = asyncio.ensure_future(partition.await_readable(0))
+    later = asyncio.ensure_future(partition.await_readable(1))
+    await partition.append(record_batch(b"a"))
+    await asyncio.wait_for(waiting, 10)
+    assert not later.done()
+    await partition.append(record_batch(b"b"))
+    await asyncio.wait_for(later, 10)
+
+
+async def test_await_readable_ends_with_its_partition(engine: Engine, spec: PartitionSpec) -> None:
+    partition = await open_one(engine, spec)
+    waiting = asyncio.ensure_future(partition.await_readable(0))
+    await engine.close_partitions([partition], delete=False)
+    with pytest.raises(EngineError) as refused:
+        await asyncio.wait_for(waiting, 10)
+    assert refused.value.code == NOT_LEADER_OR_FOLLOWER

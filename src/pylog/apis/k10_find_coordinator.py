@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 
 from pylog.apis.context import RequestContext
+from pylog.coordinator.share_state import SharePartitionKey
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.find_coordinator import (
     Coordinator,
@@ -20,6 +21,7 @@ from pylog.protocol.messages.find_coordinator import (
 )
 
 _SEVERAL_FROM = 4
+_SHARE_PARTITION = 2  # key type; such a key reads GROUP:TOPIC_ID:PARTITION
 
 
 async def handle(
@@ -40,9 +42,18 @@ async def handle(
     )
 
 
+def _check_share_key(key: str) -> None:
+    try:
+        SharePartitionKey.parse(key)
+    except ValueError as error:
+        raise ApiError(ErrorCode.INVALID_REQUEST, str(error)) from None
+
+
 async def _find(key: str, key_type: int, context: RequestContext) -> Coordinator:
     try:
         shards = context.broker.coordinators.shards_of(key_type, context.version)
+        if key_type == _SHARE_PARTITION:
+            _check_share_key(key)
         leader = await shards.prepare(key)
         broker = context.broker.metadata.image.brokers.get(leader)
         address = None

@@ -27,7 +27,7 @@ from pylog.protocol.records.share_state import (
     ShareUpdateValue,
     ShareUpdateValueStateBatch,
 )
-from pylog.protocol.uuids import uuid_to_text
+from pylog.protocol.uuids import uuid_from_text, uuid_to_text
 
 UNSET = -1  # start offset that nobody has chosen yet
 NO_EPOCH = -1
@@ -43,6 +43,15 @@ class SharePartitionKey(NamedTuple):
     def text(self) -> str:
         """What FindCoordinator names it; its hash gives the shard."""
         return f"{self.group_id}:{uuid_to_text(self.topic_id)}:{self.partition}"
+
+    @classmethod
+    def parse(cls, text: str) -> SharePartitionKey:
+        """The key of a text, as FindCoordinator has it; ValueError for anything else."""
+        parts = text.rsplit(":", 2)
+        if len(parts) < 3 or not parts[0] or not parts[2].isdecimal():
+            raise ValueError(f"no share partition: {text!r}")
+        group_id, topic_id, partition = parts
+        return cls(group_id, uuid_from_text(topic_id), int(partition))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,13 @@ def read(world: World[ShareStateShard], leader_epoch: int = 0) -> ShareState:
 
 def test_key_reads_as_kafka_writes_it() -> None:
     assert KEY.text() == "group:AAECAwQFBgcICQoLDA0ODw:3"
+    assert SharePartitionKey.parse(KEY.text()) == KEY
+
+
+@pytest.mark.parametrize("text", ["", "group", ":AAECAwQFBgcICQoLDA0ODw:3", "g:x:1", "g:AA:-1"])
+def test_other_texts_are_no_keys(text: str) -> None:
+    with pytest.raises(ValueError, match="no (share partition|uuid)"):
+        SharePartitionKey.parse(text)
 
 
 def test_later_batches_lie_over_earlier_ones(world: World[ShareStateShard]) -> None:
