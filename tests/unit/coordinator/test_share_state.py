@@ -37,7 +37,7 @@ def test_key_reads_as_kafka_writes_it() -> None:
 
 @pytest.mark.parametrize("text", ["", "group", ":AAECAwQFBgcICQoLDA0ODw:3", "g:x:1", "g:AA:-1"])
 def test_other_texts_are_no_keys(text: str) -> None:
-    with pytest.raises(ValueError, match="no (share partition|uuid)"):
+    with pytest.raises(ValueError, match=r"no (share partition|uuid)"):
         SharePartitionKey.parse(text)
 
 
