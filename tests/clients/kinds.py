@@ -22,6 +22,7 @@ CLIENT = frozenset({
     "seek",
     "null_header", "null_record",
     "transactions",
+    "transactional_groups",
 })  # fmt: skip
 
 
@@ -46,7 +47,7 @@ JAVA = (
 
 EVERYTHING = ADMIN | CLIENT
 KINDS = (
-    Kind("confluent", _python_agent("confluent")),
+    Kind("confluent", _python_agent("confluent"), can=EVERYTHING | {"consumer_protocol"}),
     Kind(
         "kafka-python",
         _python_agent("kafka_python"),
@@ -62,13 +63,13 @@ KINDS = (
         _python_agent("kcat"),
         can=frozenset({"group", "static", "idempotent", "acks", "offset", "commit", "seek"}),
     ),
-    Kind("java", (*JAVA, "pylog.clients.Agent")),
+    Kind("java", (*JAVA, "pylog.clients.Agent"), can=EVERYTHING | {"consumer_protocol"}),
     Kind(
         "kafkajs",
         ("node", f"{ROOT}/tests/clients/node/agent.js"),
         can=EVERYTHING - {"static", "null_header"},
     ),
-    Kind("franz", (f"{TOOLS}/franz-agent",)),
+    Kind("franz", (f"{TOOLS}/franz-agent",), can=EVERYTHING - {"transactional_groups"}),
 )
 
 

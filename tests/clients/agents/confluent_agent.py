@@ -80,7 +80,7 @@ class ConfluentAgent:
             "bootstrap.servers": bootstrap,
             "compression.type": compression,
             "acks": acks,
-            "enable.idempotence": idempotent,
+            "enable.idempotence": idempotent or transactional_id is not None,
             "batch.size": batch_bytes,
             "linger.ms": 5,
         }
@@ -126,8 +126,12 @@ class ConfluentAgent:
 
     def producer_send_offsets(self, handle: str, member: str) -> None:
         consumer = self.consumers[member]
-        offsets = [p for p in consumer.position(consumer.assignment()) if p.offset >= 0]
-        metadata = consumer.consumer_group_metadata()
+
+        def positions() -> list[TopicPartition]:
+            return [p for p in consumer.position(consumer.assignment()) if p.offset >= 0]
+
+        offsets = self.members[member].run(positions)
+        metadata = self.members[member].run(consumer.consumer_group_metadata)
         self.producers[handle].send_offsets_to_transaction(offsets, metadata, TIMEOUT_S)
 
     # Consumers

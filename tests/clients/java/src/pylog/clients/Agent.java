@@ -31,7 +31,6 @@ public final class Agent {
         producers.register(commands);
         new Admins().register(commands);
         new ShareConsumers().register(commands);
-        new StreamsApps().register(commands);
         new Tools().register(commands);
         commands.put("close", arguments -> {
             String handle = arguments.get("handle").asText();
