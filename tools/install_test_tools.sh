@@ -8,7 +8,7 @@ cache="$root/.cache/clients"
 clients="$root/tests/clients"
 mkdir -p "$cache"
 
-# once NAME FILE... : true, and remembered on success of the caller, where FILEs changed since.
+# changed NAME FILE...: whether FILEs differ from those of the last done_with NAME.
 changed() {
   local name=$1; shift
   sum=$(cat "$@" | cksum | cut -d' ' -f1)
