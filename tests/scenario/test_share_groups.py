@@ -30,6 +30,11 @@ from pylog.protocol.messages.alter_share_group_offsets import (
     AlterShareGroupOffsetsRequestTopic,
 )
 from pylog.protocol.messages.delete_groups import DeleteGroupsRequest
+from pylog.protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
+)
 from pylog.protocol.messages.delete_share_group_offsets import (
     DeleteShareGroupOffsetsRequest,
     DeleteShareGroupOffsetsRequestTopic,
@@ -258,3 +263,34 @@ def test_nothing_accepted_comes_back_after_a_restart(
             assert offsets[4] == 2, "a delivery that was told of counts"
     finally:
         assert broker.terminate() == 0
+
+
+def test_large_and_small_batches_of_several_partitions_share_an_answer(
+    bootstrap: str, unique: str, group: str
+) -> None:
+    with Wire(bootstrap) as wire, ShareMember(bootstrap, group, [unique]) as anna:
+        topic_id = new_topic(wire, unique, 2)
+        sent = [b"a" * 50_000, b"b", b"c" * 30_000, b"d"]
+        for number, value in enumerate(sent):
+            produce(wire, topic_id, [value], number // 2)
+        anna.beats()
+        assert sorted(anna.assigned) == [(topic_id, 0), (topic_id, 1)]
+        answer = anna.fetches()
+        assert acquired(answer) == [(0, 1, 1), (0, 1, 1)]
+        assert sorted(values(answer)) == sorted(sent)
+
+
+def test_deleted_records_are_passed_over(bootstrap: str, unique: str, group: str) -> None:
+    with Wire(bootstrap) as wire, ShareMember(bootstrap, group, [unique]) as anna:
+        topic_id = new_topic(wire, unique)
+        for value in (b"a", b"b", b"c"):
+            produce(wire, topic_id, [value])
+        anna.beats()
+        assert acquired(anna.fetches(max_records=1)) == [(0, 0, 1)]
+        partition = DeleteRecordsPartition(partition_index=0, offset=2)
+        topic = DeleteRecordsTopic(name=unique, partitions=[partition])
+        wire.ask(DeleteRecordsRequest(topics=[topic], timeout_ms=10_000))
+        answer = anna.fetches()
+        assert acquired(answer) == [(2, 2, 1)]
+        assert values(answer) == [b"c"]
+        assert refusals(anna.acknowledges((0, 0, ACCEPT))) == [0], "it is done anyway"

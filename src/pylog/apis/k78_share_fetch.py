@@ -9,6 +9,8 @@ Version notes
     1  the first that is served
     2  share_acquire_mode: not a record more than max_records (KIP-1206); is_renew_ack: the request
        renews locks and fetches nothing (KIP-1222)
+Not done
+    Quotas of fetched bytes; dead letter queues (share.version 2).
 """
 
 from __future__ import annotations
