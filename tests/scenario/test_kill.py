@@ -22,6 +22,7 @@ from tests.support.load import (
     create_topic,
     end_and_check,
 )
+from tests.support.wait import wait_until
 
 KILLS = int(os.environ.get("PYLOG_TEST_KILLS", "8"))
 DURABILITIES = ("fsync", "os")
@@ -58,6 +59,11 @@ def loads(broker: BrokerProcess) -> Iterator[list[AnyLoad]]:
         load.cancel()
 
 
+def await_commit(load: TransactionalLoad) -> None:
+    before = len(load.committed)
+    wait_until(lambda: len(load.committed) > before)
+
+
 @pytest.mark.parametrize("durability", DURABILITIES)
 def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     broker: BrokerProcess, loads: list[AnyLoad]
@@ -65,8 +71,12 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    for _ in range(KILLS):
-        time.sleep(dice.uniform(0.05, 1.0))  # the moment of a kill is anyone's guess
+    transactions = loads[2]
+    assert isinstance(transactions, TransactionalLoad)
+    for kill in range(KILLS):
+        if kill % 2:  # else the broker dies again while clients still look for it
+            await_commit(transactions)
+        time.sleep(dice.uniform(0.05, 0.5))  # the moment of a kill is anyone's guess
         broker.kill()
         broker.start()
     end_and_check(loads)

@@ -69,7 +69,7 @@ class Load:
         self._ending.set()
         self._thread.join(2 * END_TIMEOUT_S)
         assert not self._thread.is_alive(), "the producer does not come to an end"
-        assert self.failures == []
+        assert not self.failures, self.failures[:3]
 
     def _run_guarded(self) -> None:
         try:
@@ -97,6 +97,7 @@ class IdempotentLoad(Load):
             "linger.ms": 1,
             "message.timeout.ms": 0,
             "queue.buffering.max.kbytes": 4096,
+            "batch.size": 32_768,  # after an outage, too, a batch fits into a small segment
             **PATIENT,
         }
         producer = Producer(settings)
