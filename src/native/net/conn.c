@@ -209,9 +209,27 @@ void pl_conn_free(struct pl_conn *conn) {
     free(conn);
 }
 
+void pl_conn_drain(struct pl_conn *conn) {
+    pl_reply_queue_hurry(&conn->replies);
+    pl_reactor_add_dirty(conn->reactor, conn); /* nothing owed: the flush closes it */
+}
+
+static void end_of_input(struct pl_conn *conn) {
+    conn->readable = false;
+    conn->state = PL_CONN_HALF_CLOSED;
+    note_active(conn);
+    pl_timer_set(&conn->reactor->timers, &conn->idle, idle_end_ms(conn));
+    pl_conn_drain(conn);
+}
+
+/* What is owed for the requests before it is still sent. */
 static void refuse(struct pl_conn *conn) {
     PL_COUNT(conn->reactor->counters.frames_refused, 1);
-    pl_conn_close(conn);
+    if (conn->replies.count == 0 && conn->out.first == NULL) {
+        pl_conn_close(conn);
+    } else {
+        end_of_input(conn);
+    }
 }
 
 /* ---- frames ---- */
@@ -433,19 +451,6 @@ static void cut_kept(struct pl_conn *conn) {
     if (kept_bytes(conn) == 0) {
         let_go_of_kept(conn);
     }
-}
-
-void pl_conn_drain(struct pl_conn *conn) {
-    pl_reply_queue_hurry(&conn->replies);
-    pl_reactor_add_dirty(conn->reactor, conn); /* nothing owed: the flush closes it */
-}
-
-static void end_of_input(struct pl_conn *conn) {
-    conn->readable = false;
-    conn->state = PL_CONN_HALF_CLOSED;
-    note_active(conn);
-    pl_timer_set(&conn->reactor->timers, &conn->idle, idle_end_ms(conn));
-    pl_conn_drain(conn);
 }
 
 static size_t read_some(struct pl_conn *conn, uint8_t *to, size_t room) {

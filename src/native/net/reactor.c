@@ -210,7 +210,17 @@ enum pl_err pl_reactor_open(struct pl_reactor *reactor, const struct pl_clock *c
     return PL_OK;
 }
 
+/* No turn follows: the lists that a dead one may still be in are not walked again. */
+static void free_dead(struct pl_reactor *reactor) {
+    while (reactor->dead != NULL) {
+        struct pl_conn *conn = reactor->dead;
+        reactor->dead = conn->next_dead;
+        pl_conn_free(conn);
+    }
+}
+
 void pl_reactor_close(struct pl_reactor *reactor) {
+    free_dead(reactor);
     pl_arena_clear(&reactor->arena);
     pl_reply_store_clear(&reactor->slots);
     pl_conn_table_free(&reactor->conns);
