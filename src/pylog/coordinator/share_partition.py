@@ -192,7 +192,6 @@ class SharePartition:
             taken = self._acquire_range(first, last, wish.member_id, until_ms)
             left -= sum(item.last_offset - item.first_offset + 1 for item in taken)
             given += taken
-        self._trim()
         return _in_pieces(given, batches, wish.batch_size)
 
     def _is_full(self, offset: int, limits: Limits) -> bool:
@@ -215,6 +214,7 @@ class SharePartition:
         for item in self._offsets.over(max(first, self.start_offset), last):
             if item.value is None or item.value.state is RecordState.AVAILABLE:
                 self._offsets.put(item.first, item.last, InFlight(RecordState.ARCHIVED, 0))
+        self._trim()
 
     # ---- acknowledging ----
 

@@ -166,3 +166,9 @@ def test_what_was_stored_is_where_a_restart_goes_on() -> None:
     assert partition.start_offset == 5
     assert acquire(partition, "anna", 15) == [(5, 9, 3), (10, 19, 1)]
     assert partition.next_offset(LIMITS) == 30
+
+
+def test_a_hole_as_long_as_the_limit_is_not_in_flight() -> None:
+    partition = SharePartition(0)
+    assert acquire(partition, "anna", 10, [LogBatch(100, 104, True)]) == [(100, 104, 1)]
+    assert partition.start_offset == 100
