@@ -31,6 +31,7 @@ DATA_PLANE: tuple[tuple[str, Load], ...] = (
 )
 
 FLUSHED: tuple[tuple[str, Load], ...] = (
+    ("flushed, 1 x 100 B, 16 connections, 1 partition", Load(connections=16)),
     ("flushed, 1 x 100 B, 16 connections", Load(connections=16, partitions=16)),
     (
         "flushed, 100 x 100 B, 16 connections",

@@ -28,6 +28,8 @@ FEATURES: Final = {
     for feature in (
         # Levels of Kafka's own metadata log, 3.3-IV3 to 4.4-IV2: tools print it as the release.
         Feature("metadata.version", 7, 33, 33),
+        # 1: consumer groups whose broker assigns (KIP-848).
+        Feature("group.version", 0, 1, 1),
         # 1: share groups (KIP-932); their dead letter queues would be 2.
         Feature("share.version", 0, 1, 1),
         # 2: partitions take part by being written to, every end raises the epoch (KIP-890).
