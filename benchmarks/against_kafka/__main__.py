@@ -37,7 +37,7 @@ from pylog.bench.report import write_report
 Brokers = tuple[Kafka, Pylog]
 Say = Callable[[str], None]
 PARTITIONS = 5_000
-STARTS = 5
+STARTS = 3
 MANY = tuple(f"many-{index}" for index in range(PARTITIONS // 100))
 
 
@@ -73,9 +73,9 @@ def main(
     with tempfile.TemporaryDirectory(dir=folder, prefix="against-kafka-") as base:
         bench = Bench(Path(base), kafka_script, timing, say)
         groups: dict[str, Callable[[], None]] = {
+            "data plane": bench.data_plane,
             "start": bench.starts,
             "partitions": bench.partitions,
-            "data plane": bench.data_plane,
             "connections": bench.many_connections,
             "flushed": bench.flushed,
             "tool": bench.latency_tool,
@@ -84,6 +84,11 @@ def main(
             if only is None or only in name:
                 say(f"== {name}")
                 group()
+                write_results(bench, timing, touch_gb, out)  # a later group may fail
+
+
+def write_results(bench: Bench, timing: suite.Timing, touch_gb: float, out: Path) -> None:
+    """OUT.json, OUT.md and OUT.html of what was measured so far."""
     document = suite.document(
         bench.results,
         timing,
@@ -238,8 +243,8 @@ class Bench:
             kafka, pylog = (result.median(name) for name in (Kafka.name, Pylog.name))
             cells = []
             for figure in cases.RATIOS.values():
-                ratio = pylog[figure] / kafka[figure] if kafka[figure] else float("nan")
-                cells.append(f"{kafka[figure]:,.1f} → {pylog[figure]:,.1f} ({ratio:.2f})")
+                pair = f"{kafka[figure]:,.1f} → {pylog[figure]:,.1f}"
+                cells.append(f"{pair} ({ratio(pylog[figure], kafka[figure])})")
             rows.append([result.name, *cells])
         return rows
 
@@ -247,10 +252,13 @@ class Bench:
         """A row for each figure that is no load."""
         rows = [["figure", "Apache Kafka", "pylog", "ratio"]]
         for name, kafka, pylog, unit in self.others:
-            rows.append(
-                [name, f"{kafka:,.3g} {unit}", f"{pylog:,.3g} {unit}", f"{pylog / kafka:.3f}"]
-            )
+            rows.append([name, f"{kafka:,.3g} {unit}", f"{pylog:,.3g} {unit}", ratio(pylog, kafka)])
         return rows
+
+
+def ratio(pylog: float, kafka: float) -> str:
+    """pylog's figure over Kafka's; a dash where Kafka's is zero (its tool rounds to 1 ms)."""
+    return f"{pylog / kafka:.3f}" if kafka else "-"
 
 
 def _admin(broker: Kafka | Pylog) -> AdminClient:

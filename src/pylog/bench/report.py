@@ -67,7 +67,10 @@ def write_report(document: dict[str, Any], path: Path) -> None:
 
 
 def _axis(cases: Sequence[dict[str, Any]]) -> str | None:
-    """The setting to plot against: batch size when it varies, else the first that does."""
+    """The setting to plot against: batch size when it varies, else the first that does; None
+    when the cases are too unlike for a line (their modes differ)."""
+    if len({case["load"]["mode"] for case in cases}) > 1:
+        return None
     for name in NUMERIC_AXES:
         if len({case["load"][name] for case in cases}) > 1:
             return name
