@@ -70,7 +70,7 @@ fuzz: test-sanitized ## Every fuzz target for FUZZ_SECONDS (the tests run each f
 # Real clients have time limits of their own, which a machine under load may miss: such a test
 # gets a second try, and the summary names it (-rR).
 test-python: build test-tools ## The Python tests, with real clients.
-	$(PYTEST) -n $(JOBS) --dist loadgroup -q --reruns 2 -rR
+	$(PYTEST) -n $(JOBS) --dist loadgroup -q --reruns 2 --only-rerun TimeoutError -rR
 
 bench: build ## The benchmarks of the pieces.
 	$(PIP) install --group dev
