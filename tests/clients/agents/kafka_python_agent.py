@@ -148,8 +148,15 @@ class KafkaPythonAgent:
         return records
 
     def consumer_subscribe(self, handle: str, topics: list[str]) -> None:
+        """The topics are looked up before the group is joined.
+
+        kafka-python 3.0.12 joins a second time when a leader learns of a topic after its first
+        join, and where a poll ends while that join waits for SyncGroup, its assignment is lost
+        for good (`need_rejoin` is false by then). Apache Kafka's members get stuck as well.
+        """
         consumer = self.consumers[handle]
         consumer.subscribe(topics)
+        consumer.topics()
         self.members[handle] = Member(lambda: as_records(consumer.poll(POLL_MS)))
 
     def member_state(self, handle: str) -> Json:

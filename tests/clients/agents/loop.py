@@ -71,10 +71,10 @@ class Member:
 
     def run(self, job: Callable[[], Any]) -> Any:
         """Runs `job` between two polls, on the polling thread, and returns its result."""
-        if self._failure is not None:
-            raise self._failure
         future: Future[Any] = Future()
         self._jobs.put((job, future))
+        if self._failure is not None and not future.done():  # the thread may run no job any more
+            raise self._failure
         return future.result()
 
     def state(self, assigned: Callable[[], Iterable[Any]]) -> Json:
