@@ -101,6 +101,7 @@ class PartitionOffsets(NamedTuple):
     log_end: int
     high_watermark: int
     last_stable: int
+    recovery_point: int
     size_bytes: int
     leader_epoch: int
     segment_count: int

@@ -340,6 +340,7 @@ int16_t pl_broker_partition_offsets(struct pl_broker *broker, uint64_t handle,
     const struct pl_log_offsets *own = &partition->offsets;
     *offsets = (struct pl_partition_offsets){.log_start = own->log_start,
                                              .flushed_end = own->flushed_end,
+                                             .recovery_point = own->recovery_point,
                                              .log_end = own->written_end,
                                              .high_watermark = partition->high_watermark,
                                              .last_stable = partition->last_stable,

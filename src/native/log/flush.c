@@ -95,7 +95,7 @@ enum pl_err pl_log_flush_begin(struct pl_log *log, struct pl_flush **begun) {
     flush->truncations = log->truncations;
     flush->flush_folder = log->folder_changed || flush->epochs_text != NULL;
     flush->flush_parent = log->parent_changed;
-    flush->err = PL_OK;
+    flush->err = flush->epochs_err = PL_OK;
     flush->running = true;
     log->folder_changed = log->parent_changed = log->epochs.changed = false;
     log->roll_flush_due = false;
@@ -143,7 +143,17 @@ static enum pl_err replace_epochs(const struct pl_flush *flush) {
     pl_path_join(fresh, flush->store->folder, "leader-epoch-checkpoint.tmp");
     pl_path_join(path, flush->store->folder, "leader-epoch-checkpoint");
     enum pl_err err = pl_write_file(fs, fresh, flush->epochs_text, flush->epochs_bytes, true);
-    return err != PL_OK ? err : fs->rename(fs->context, fresh, path);
+    if (err == PL_OK) {
+        err = fs->rename(fs->context, fresh, path);
+    }
+    if (err != PL_OK) {
+        (void)fs->unlink(fs->context, fresh); /* half a file takes room for nothing */
+    }
+    return err;
+}
+
+static bool passes(enum pl_err err) {
+    return err == PL_ERR_NO_SPACE || err == PL_ERR_MEMORY || err == PL_ERR_LIMIT;
 }
 
 static enum pl_err flush_parent(const struct pl_store *store) {
@@ -159,7 +169,8 @@ void pl_flush_run(struct pl_flush *flush) {
         err = flush_item(store->fs, &flush->items[i]);
     }
     if (err == PL_OK) {
-        err = replace_epochs(flush);
+        flush->epochs_err = replace_epochs(flush);
+        err = passes(flush->epochs_err) ? PL_OK : flush->epochs_err;
     }
     if (err == PL_OK && flush->flush_folder) {
         err = store->fs->flush_directory(store->fs->context, store->folder);
@@ -181,6 +192,9 @@ static void count_as_flushed(struct pl_log *log, const struct pl_flush *flush) {
     if (flush->end_offset > log->flushed_end) {
         log->flushed_end = flush->end_offset;
     }
+    if (flush->epochs_err == PL_OK) {
+        log->recovery_point = log->flushed_end;
+    }
     log->flushed_ms = log->clock->wall_ms(log->clock->context);
 }
 
@@ -192,7 +206,8 @@ enum pl_err pl_log_flush_end(struct pl_log *log, struct pl_flush *flush) {
     }
     forget_items(flush);
     if (err == PL_OK) {
-        return PL_OK;
+        log->epochs.changed = log->epochs.changed || flush->epochs_err != PL_OK;
+        return flush->epochs_err == PL_OK ? PL_OK : PL_ERR_NO_SPACE;
     }
     /* What was not flushed may be lost even if a later flush succeeds: no error passes here. */
     log->offline = true;

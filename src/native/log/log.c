@@ -139,11 +139,13 @@ static enum pl_err open_folder(struct pl_log *log, const struct pl_log_open *ope
     }
     /* What was found in the page cache, names included, is on the disk before it counts. */
     log->folder_changed = log->folder_changed || report->segments_scanned > 0;
-    if (err == PL_OK && log->folder_changed) {
-        err = flush_now(log);
+    if (err != PL_OK) {
+        return err;
     }
+    err = log->folder_changed ? flush_now(log) : PL_OK;
     log->flushed_end = log->log_end;
-    return err;
+    log->recovery_point = err == PL_OK ? log->log_end : open->recovery_point;
+    return err == PL_ERR_NO_SPACE ? PL_OK : err;
 }
 
 enum pl_err pl_log_open(const struct pl_log_open *open, const struct pl_log_config *config,
@@ -316,6 +318,7 @@ void pl_log_offsets(const struct pl_log *log, struct pl_log_offsets *offsets) {
     *offsets = (struct pl_log_offsets){
         .log_start = log->log_start,
         .flushed_end = log->flushed_end,
+        .recovery_point = log->recovery_point,
         .written_end = log->written_end,
         .log_end = log->log_end,
         .first_unstable = pl_producers_first_unstable(&log->producers),

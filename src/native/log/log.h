@@ -113,6 +113,7 @@ const struct pl_log_config *pl_log_config_of(const struct pl_log *log);
 
 struct pl_log_offsets {
     int64_t log_start, flushed_end, written_end, log_end;
+    int64_t recovery_point; /* for the checkpoint: the next open need not scan what is below */
     int64_t first_unstable; /* of the oldest transaction that is open, or whose marker was not
                                below the high watermark at the last pl_log_last_stable; -1: none */
     int64_t size_bytes;
@@ -171,7 +172,9 @@ bool pl_log_flush_due(const struct pl_log *log, int64_t now_ms);
 /* NULL in *flush when there is nothing to flush. At most one a log at a time (PL_ERR_BUSY). */
 PL_MUST_CHECK enum pl_err pl_log_flush_begin(struct pl_log *log, struct pl_flush **flush);
 void pl_flush_run(struct pl_flush *flush); /* any thread */
-/* Advances flushed_end_offset, or takes the log offline. Frees the flush. */
+/* Advances flushed_end_offset, or takes the log offline. Frees the flush. PL_ERR_NO_SPACE: the
+ * batches are flushed, but leader-epoch-checkpoint found no room; the recovery point stays, and
+ * the next flush tries again. */
 PL_MUST_CHECK enum pl_err pl_log_flush_end(struct pl_log *log, struct pl_flush *flush);
 
 /* ---- reading ---- */

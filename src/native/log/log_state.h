@@ -58,7 +58,8 @@ struct pl_flush { /* part of its log: at most one at a time */
     size_t epochs_bytes;
     bool flush_folder, flush_parent;
     bool running;
-    enum pl_err err;
+    enum pl_err err;        /* of batches, indexes, names: the log can't go on */
+    enum pl_err epochs_err; /* leader-epoch-checkpoint is the old one: the next flush tries again */
 };
 
 struct pl_log {
@@ -69,7 +70,8 @@ struct pl_log {
     struct pl_segment **segments; /* by base offset; the last one is active; may be none */
     int32_t segment_count, segment_room;
     int64_t log_start, flushed_end, written_end, log_end;
-    int64_t size_bytes; /* written, of all segments */
+    int64_t recovery_point; /* as flushed_end, but not above an epoch that is in no file */
+    int64_t size_bytes;     /* written, of all segments */
     struct pl_stage stage;
     struct pl_boundaries boundaries; /* of any segment: an offset tells which */
     struct pl_producers producers;

@@ -60,6 +60,9 @@ static void end_at(struct pl_log *log, int64_t end_offset) {
     if (log->flushed_end > end_offset) {
         log->flushed_end = end_offset;
     }
+    if (log->recovery_point > end_offset) {
+        log->recovery_point = end_offset;
+    }
     if (log->cleaned_end > end_offset) {
         log->cleaned_end = end_offset;
     }
@@ -115,7 +118,7 @@ enum pl_err pl_log_restart_at(struct pl_log *log, int64_t offset) {
         return err;
     }
     end_at(log, offset);
-    log->log_start = log->flushed_end = offset;
+    log->log_start = log->flushed_end = log->recovery_point = offset;
     pl_producers_clear(&log->producers);
     log->epochs.changed = log->epochs.count > 0;
     log->epochs.count = 0;

@@ -36,6 +36,7 @@ struct kit {
     struct pl_batch_builder *builder;
     struct pl_codec *codec;
     int64_t log_start_offset, recovery_point;
+    int32_t leader_epoch; /* of what is appended */
     /* Staged bytes stay alive until the write. */
     uint8_t batches[KIT_KEPT_BATCHES][KIT_BATCH_ROOM];
     int next_batch;
@@ -172,8 +173,10 @@ static inline uint8_t *kit_build(struct kit *kit, struct kit_batch batch, size_t
 }
 
 static inline struct pl_append kit_client(const struct kit *kit) {
-    return (struct pl_append){
-        .origin = PL_APPEND_CLIENT, .now_ms = kit->now.wall_ms, .transaction_verified = true};
+    return (struct pl_append){.origin = PL_APPEND_CLIENT,
+                              .leader_epoch = kit->leader_epoch,
+                              .now_ms = kit->now.wall_ms,
+                              .transaction_verified = true};
 }
 
 static inline enum pl_err kit_stage(struct kit *kit, struct kit_batch batch,

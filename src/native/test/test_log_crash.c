@@ -7,6 +7,7 @@
  *   - what is there was once appended at that offset
  *   - indexes point at batches; producers go on where their last stored batch ended; open and
  *     aborted transactions are those that the stored batches tell
+ *   - the leader epoch of every batch is known, and reaches beyond it
  */
 #include "test/log_kit.h"
 #include "test/sim_fs.h"
@@ -24,12 +25,13 @@ struct model {
     int next_id;
     int ids[MAX_OFFSETS][MAX_IDS]; /* batches that were appended at an offset; 0: none more */
     int64_t acked_end;             /* flushed and acknowledged below this */
+    int64_t recovery_point;        /* as the broker has it in its checkpoint */
     int64_t log_start;             /* as the broker has it in its checkpoint */
     bool retention_failed;         /* it may have removed more than it said */
     int32_t sequence[PRODUCERS];
     bool in_txn[PRODUCERS];
     int16_t epoch[PRODUCERS];
-    int32_t leader_epoch;
+    bool truncating; /* half a truncation is no log to go on with */
 };
 
 static uint64_t draw(struct model *model, uint64_t below) {
@@ -114,9 +116,10 @@ static enum pl_err end_transaction(struct model *model) {
 static enum pl_err flush_all(struct model *model) {
     int64_t written_end = kit_offsets(model->kit).written_end;
     enum pl_err err = kit_try_flush(model->kit);
-    if (err == PL_OK) {
+    if (err == PL_OK || err == PL_ERR_NO_SPACE) {
         CHECK_EQ(kit_offsets(model->kit).flushed_end, written_end);
         model->acked_end = written_end;
+        model->recovery_point = kit_offsets(model->kit).recovery_point;
     }
     return err;
 }
@@ -165,12 +168,18 @@ static enum pl_err truncate_some(struct model *model) {
     if (model->acked_end > to) {
         model->acked_end = to;
     }
+    if (model->recovery_point > to) {
+        model->recovery_point = to;
+    }
     for (int i = 0; i < PRODUCERS; i++) { /* their sequences are not worth following back */
         model->epoch[i]++;
         model->sequence[i] = 0;
         model->in_txn[i] = false;
     }
-    return pl_log_truncate(model->kit->log, to);
+    model->truncating = true;
+    err = pl_log_truncate(model->kit->log, to);
+    model->truncating = err != PL_OK;
+    return err;
 }
 
 /* Open transactions of producers whose epoch was raised: their coordinator aborts them. */
@@ -215,7 +224,7 @@ static enum pl_err step(struct model *model) {
     case 4:
         return reopen(model);
     case 5:
-        return pl_log_epoch_begin(model->kit->log, ++model->leader_epoch);
+        return pl_log_epoch_begin(model->kit->log, ++model->kit->leader_epoch);
     case 6:
     case 7:
         return end_transaction(model);
@@ -299,6 +308,14 @@ static void follow_producer(struct walk *walk, const uint8_t *bytes,
     txn->last_sequence_offset = -1; /* a marker may raise the epoch; keep to the simple case */
 }
 
+static void check_epoch(const struct kit *kit, const struct pl_batch_header *header) {
+    int32_t found;
+    int64_t end_offset;
+    pl_log_epoch_end(kit->log, header->partition_leader_epoch, &found, &end_offset);
+    CHECK_EQ(found, header->partition_leader_epoch);
+    CHECK(end_offset > pl_batch_last_offset(header));
+}
+
 static void walk_log(struct walk *walk) {
     struct kit *kit = walk->model->kit;
     struct pl_log_offsets offsets = kit_offsets(kit);
@@ -317,6 +334,7 @@ static void walk_log(struct walk *walk) {
                 pl_batch_check(bytes + at, slice.length - at, PL_BATCH_FROM_LOG, &header, NULL));
             CHECK(header.base_offset <= offset); /* no hole */
             check_ids(walk->model, bytes + at, &header);
+            check_epoch(kit, &header);
             follow_producer(walk, bytes + at, &header);
             offset = pl_batch_last_offset(&header) + 1;
             at += pl_batch_size(&header);
@@ -456,6 +474,7 @@ static void stop(struct model *model, bool power_cut) {
 /* What was found is acknowledged by its being readable: a second power cut may not take it. */
 static void check_second_cut(struct model *model) {
     model->acked_end = kit_offsets(model->kit).flushed_end;
+    model->kit->recovery_point = kit_offsets(model->kit).recovery_point;
     stop(model, true);
     kit_open(model->kit, false);
     check_log(model);
@@ -465,7 +484,7 @@ static void check_reopened(struct model *model) {
     struct kit *kit = model->kit;
     /* The broker's checkpoint may be older than the log. */
     kit->log_start_offset = draw(model, 2) == 0 ? model->log_start : 0;
-    kit->recovery_point = draw(model, 2) == 0 ? model->acked_end : 0;
+    kit->recovery_point = draw(model, 2) == 0 ? model->recovery_point : 0;
     kit_open(kit, false);
     check_log(model);
     if (model->fault != SIM_IO) { /* after a lying disk the page cache proves nothing */
@@ -509,11 +528,13 @@ static void run_script(struct model *model) {
     }
     for (int i = 0; i < STEPS && err == PL_OK; i++) {
         err = step(model);
-        if (err == PL_ERR_NO_SPACE && model->kit->log == NULL) {
+        if (model->kit->log == NULL) {
             return;
         }
+        if (model->fault == SIM_NO_SPACE) {
+            CHECK(!kit_offsets(model->kit).offline || model->truncating);
+        }
         if (err == PL_ERR_NO_SPACE) {
-            CHECK(!kit_offsets(model->kit).offline);
             err = PL_OK;
         }
     }

@@ -191,6 +191,39 @@ static void a_failed_flush_takes_the_log_offline(void) {
     kit_end(kit);
 }
 
+static void an_epoch_that_finds_no_room_is_kept_by_the_recovery_point(void) {
+    struct kit *kit = kit_begin();
+    struct sim_fs *sim = sim_fs_create(kit->root, 1);
+    kit->fs = sim_fs_table(sim);
+    kit_open(kit, false);
+    kit_append(kit, (struct kit_batch){.records = 3});
+    kit_flush(kit);
+    kit->leader_epoch = 4;
+    kit_append(kit, (struct kit_batch){.records = 2});
+    sim_fs_fail(sim, SIM_NO_SPACE, 1);
+    CHECK_EQ(kit_try_flush(kit), PL_ERR_NO_SPACE);
+    kit_append(kit, (struct kit_batch){.records = 2});
+    sim_fs_fail(sim, SIM_NO_SPACE, 1);
+    CHECK_EQ(kit_try_flush(kit), PL_ERR_NO_SPACE);
+    CHECK_EQ(kit_offsets(kit).flushed_end, 7);
+    CHECK_EQ(kit_offsets(kit).recovery_point, 3);
+    sim_fs_stop(sim);
+    (void)!pl_log_close(kit->log);
+    sim_fs_power_cut(sim);
+    kit->recovery_point = 3;
+    kit_open(kit, false);
+    int32_t found;
+    int64_t end_offset;
+    pl_log_epoch_end(kit->log, 0, &found, &end_offset);
+    CHECK_EQ(end_offset, 3);
+    CHECK_EQ(kit_offsets(kit).log_end, 7);
+    CHECK_EQ(kit_offsets(kit).recovery_point, 7);
+    kit_close(kit);
+    kit->fs = &pl_fs_real;
+    sim_fs_destroy(sim);
+    kit_end(kit);
+}
+
 int main(void) {
     RUN(damaged_batches_are_refused);
     RUN(batches_above_the_maximum_are_refused);
@@ -200,5 +233,6 @@ int main(void) {
     RUN(another_compression_is_put_in_place_of_the_producers);
     RUN(a_full_disk_leaves_the_log_as_it_was);
     RUN(a_failed_flush_takes_the_log_offline);
+    RUN(an_epoch_that_finds_no_room_is_kept_by_the_recovery_point);
     return check_end();
 }

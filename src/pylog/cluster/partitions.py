@@ -244,7 +244,7 @@ class LocalPartitions:
 
     def _offsets(self) -> tuple[dict[Key, int], dict[Key, int]]:
         offsets = {key: partition.offsets() for key, partition in self._open.items()}
-        flushed = {key: item.flushed_end for key, item in offsets.items()}
+        flushed = {key: item.recovery_point for key, item in offsets.items()}
         return flushed, {k: item.log_start for k, item in offsets.items() if item.log_start > 0}
 
     def _write(self, recovery_points: Mapping[Key, int], log_starts: Mapping[Key, int]) -> None:

@@ -205,6 +205,7 @@ void pl_engine_configure_partition(struct pl_engine *engine, uint64_t handle,
 
 struct pl_partition_offsets {
     int64_t log_start, flushed_end, log_end, high_watermark, last_stable;
+    int64_t recovery_point; /* for the next pl_partition_open */
     int64_t size_bytes;
     int32_t leader_epoch;
     int32_t segment_count;
