@@ -11,6 +11,9 @@
  * Fetch: every connection walks one partition from its start, again and again.
  * End to end: as produce in an open loop, and a second connection for each producer that reads
  * the same partition by long polls; a latency is from a record's due time to its arrival there.
+ * Raw: of the answers of produce or fetch only the correlation id is looked at, and a fetch counts
+ * for one record. So a server that answers any frame can be measured: the ceiling of the
+ * generator and of the machine.
  */
 #ifndef PYLOG_BENCH_LOAD_H
 #define PYLOG_BENCH_LOAD_H
@@ -34,16 +37,18 @@ struct pl_load_options {
     int32_t fetch_bytes;  /* max_bytes of a fetch */
     double records_per_s; /* of all connections together; 0: closed loop */
     double linger_ms;
+    int32_t raw; /* 1: the target answers frames and is no broker */
     double warmup_s, measure_s;
-    int32_t broker_pid; /* 0: its CPU and memory are not measured */
+    int32_t broker_pid; /* on this machine; 0: its CPU and memory are not measured */
 };
 
 struct pl_load_result {
     uint64_t requests, records, payload_bytes, wire_bytes; /* within the measured time */
+    uint64_t least_requests, most_requests; /* of one connection: apart when one is starved */
     double seconds;
     double mean_ns;
     uint64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
-    double broker_cpu_s, own_cpu_s;
+    double broker_cpu_s, own_cpu_s; /* all threads of the broker; the thread that runs this */
     uint64_t broker_rss_bytes; /* at the end */
     uint64_t behind_records;   /* open loop: due but not sent when the time was over */
     int32_t error_code;        /* the first of Kafka's error codes in an answer; 0: none */

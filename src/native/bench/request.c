@@ -13,7 +13,6 @@ enum {
     API_FETCH = 1,
     FETCH_VERSION = 11,
     PRODUCE_TIMEOUT_MS = 30000,
-    MAX_ANSWER_TOPICS = 1,
 };
 
 static const char CLIENT_ID[] = "pylog-bench";
@@ -108,7 +107,7 @@ enum pl_err pl_answer_produce(const uint8_t *bytes, size_t length, struct pl_ans
     struct pl_cursor c = pl_cursor_open(bytes, length);
     *answer = (struct pl_answer){.next_offset = -1};
     answer->correlation_id = pl_cursor_i32(&c);
-    if (pl_cursor_i32(&c) != MAX_ANSWER_TOPICS) {
+    if (pl_cursor_i32(&c) != 1) { /* topics */
         return PL_ERR_INVALID;
     }
     (void)pl_cursor_string(&c);
@@ -136,7 +135,7 @@ enum pl_err pl_answer_fetch(const uint8_t *bytes, size_t length, struct pl_answe
     answer->error = pl_cursor_i16(&c);
     (void)pl_cursor_i32(&c); /* session id */
     int32_t topics = pl_cursor_i32(&c);
-    if (topics != MAX_ANSWER_TOPICS) {
+    if (topics != 1) {
         return answer->error != 0 ? c.err : PL_ERR_INVALID;
     }
     (void)pl_cursor_string(&c);
@@ -158,6 +157,14 @@ enum pl_err pl_answer_fetch(const uint8_t *bytes, size_t length, struct pl_answe
     if (batches != NULL) {
         read_batches(batches, (size_t)records, answer);
     }
+    return c.err;
+}
+
+enum pl_err pl_answer_raw(const uint8_t *bytes, size_t length, int64_t offset,
+                          struct pl_answer *answer) {
+    struct pl_cursor c = pl_cursor_open(bytes, length);
+    *answer = (struct pl_answer){.next_offset = offset + 1};
+    answer->correlation_id = pl_cursor_i32(&c);
     return c.err;
 }
 

@@ -31,12 +31,14 @@ struct pl_answer {
     int16_t error;
     int64_t next_offset; /* fetch: after the last whole batch; -1: none came */
     int64_t start_offset; /* fetch: log start */
-    uint64_t records;    /* fetch: in the batches, those below the asked offset included */
 };
 /* `bytes` is an answer without its length prefix. */
 PL_MUST_CHECK enum pl_err pl_answer_produce(const uint8_t *bytes, size_t length,
                                             struct pl_answer *answer);
 PL_MUST_CHECK enum pl_err pl_answer_fetch(const uint8_t *bytes, size_t length,
                                           struct pl_answer *answer);
+/* Of an answer that holds nothing but its correlation id: taken for one record at `offset`. */
+PL_MUST_CHECK enum pl_err pl_answer_raw(const uint8_t *bytes, size_t length, int64_t offset,
+                                        struct pl_answer *answer);
 
 #endif

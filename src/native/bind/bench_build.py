@@ -1,15 +1,16 @@
-"""Defines ``pylog._bench`` for cffi-gen-src: the load generator's header, as it is."""
+"""Defines ``pylog._bench`` for cffi-gen-src: the load generator's headers, as they are."""
 
 from pathlib import Path
 
 from cffi import FFI
 
-HEADER = "bench/load.h"
+HEADERS = ("bench/load.h", "bench/process.h")
 
-text = (Path(__file__).resolve().parents[1] / HEADER).read_text(encoding="utf-8")
+NATIVE = Path(__file__).resolve().parents[1]
+text = "\n".join((NATIVE / header).read_text(encoding="utf-8") for header in HEADERS)
 # cffi reads declarations and no preprocessor.
 declarations = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
 
 ffibuilder = FFI()
 ffibuilder.cdef(declarations)
-ffibuilder.set_source("pylog._bench", f'#include "{HEADER}"')
+ffibuilder.set_source("pylog._bench", "".join(f'#include "{header}"\n' for header in HEADERS))

@@ -65,8 +65,10 @@ class Measurement:
     broker_cpu_s_per_gb: float  # 10^9 bytes of values
     broker_cpu_s_per_mrecords: float
     broker_rss_mb: float
-    own_cpu_s_per_s: float
-    behind_records: int
+    own_cpu_s_per_s: float  # of the generator: near 1 it is what was measured
+    least_requests: int  # of one connection
+    most_requests: int
+    behind_records: int  # open loop: due but not sent when the time was over
     seconds: float
 
 
@@ -87,8 +89,12 @@ def run(
     warmup_s: float,
     measure_s: float,
     broker_pid: int = 0,
+    raw: bool = False,
 ) -> Measurement:
-    """Blocks for warm-up and measured time, without the GIL. Raises LoadError."""
+    """Blocks for warm-up and measured time, without the GIL. Raises LoadError.
+
+    `raw`: nobody understands the requests there, each is answered with its correlation id.
+    """
     options = ffi.new("struct pl_load_options *", asdict(load) | {"mode": int(load.mode)})
     keep_alive = (ffi.new("char[]", host.encode()), ffi.new("char[]", topic.encode()))
     options.host, options.topic = keep_alive
@@ -96,10 +102,16 @@ def run(
     options.warmup_s = warmup_s
     options.measure_s = measure_s
     options.broker_pid = broker_pid
+    options.raw = raw
     result = ffi.new("struct pl_load_result *")
     if lib.pl_load_run(options, result) != 0:
         raise LoadError(ffi.string(result.error).decode(errors="replace"), result.error_code)
     return _measurement(result)
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process of this machine so far; 0 when it is unknown."""
+    return float(lib.pl_process_cpu_s(pid))
 
 
 def _measurement(result: Any) -> Measurement:
@@ -121,6 +133,8 @@ def _measurement(result: Any) -> Measurement:
         broker_cpu_s_per_mrecords=1e6 * cpu_s / max(1, result.records),
         broker_rss_mb=result.broker_rss_bytes / 1e6,
         own_cpu_s_per_s=result.own_cpu_s / seconds,
+        least_requests=result.least_requests,
+        most_requests=result.most_requests,
         behind_records=result.behind_records,
         seconds=result.seconds,
     )

@@ -1,29 +1,56 @@
-"""One self-contained HTML page with the plots and tables of a suite's result document.
-
-Needs matplotlib (``pip install pylog[bench]``); the plots are SVG inside the page.
-"""
+"""One self-contained HTML page with the charts and tables of a result document."""
 
 from __future__ import annotations
 
 import html
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("svg")
-from matplotlib import pyplot as plt
+from pylog.bench import charts
+from pylog.bench.charts import Chart, LineChart, Point, Series
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; color: #222 }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.5rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
-th:first-child, td:first-child, td:nth-child(2), th:nth-child(2) { text-align: left }
-svg { max-width: 100%; height: auto } .note { color: #666 }
+:root { color-scheme: light dark; --text: #1d2430; --soft: #5d6776; --page: #fbfbfc;
+  --card: #fff; --rule: #dfe3e8; --ahead: #0a7a43; --behind: #b3261e;
+  --c0: #1f6feb; --c1: #d9680f; --c2: #16855b; --c3: #8a4fc7; --c4: #b58900; --c5: #0b8aa0;
+  --c6: #c2385a; --c7: #6b7280 }
+@media (prefers-color-scheme: dark) { :root { --text: #e4e8ee; --soft: #9aa5b4; --page: #12161c;
+  --card: #1a2028; --rule: #323b47; --ahead: #52c98a; --behind: #ff8a80;
+  --c0: #6cb0ff; --c1: #ffa04d; --c2: #4fd09a; --c3: #c39bf5; --c4: #e5c55a; --c5: #55cfe3;
+  --c6: #ff86a3; --c7: #a3adba } }
+* { box-sizing: border-box }
+body { font: 15px/1.55 system-ui, sans-serif; margin: 0 auto; padding: 2rem 1.25rem 4rem;
+  max-width: 76rem; color: var(--text); background: var(--page) }
+h1 { font-size: 1.6rem; margin: 0 0 .5rem } h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem }
+code { font-size: .88em; overflow-wrap: anywhere } .note { color: var(--soft); margin: .25rem 0 }
+.charts { display: grid; gap: 1.25rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(34rem, 100%), 1fr)) }
+figure { margin: 0; padding: 1rem 1.1rem; background: var(--card);
+  border: 1px solid var(--rule); border-radius: 8px }
+figure.bars { grid-column: 1 / -1 } figcaption { font-weight: 600 }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; margin: .3rem 0;
+  padding: 0; color: var(--soft); font-size: .86rem }
+.legend i { display: inline-block; width: 1.5rem; margin-right: .4rem; vertical-align: .22em;
+  border-top: 3px solid var(--c) } .legend i.dashed { border-top-style: dashed }
+.c0 { --c: var(--c0) } .c1 { --c: var(--c1) } .c2 { --c: var(--c2) } .c3 { --c: var(--c3) }
+.c4 { --c: var(--c4) } .c5 { --c: var(--c5) } .c6 { --c: var(--c6) } .c7 { --c: var(--c7) }
+svg { display: block; width: 100%; height: auto; font-size: 12px }
+svg text { fill: var(--soft) } svg .name, svg .case { fill: var(--text) }
+.grid { stroke: var(--rule) } .one { stroke: var(--text); stroke-width: 1.3 }
+.line { fill: none; stroke: var(--c); stroke-width: 2 } .line.dashed { stroke-dasharray: 6 4 }
+.spread { stroke: var(--c); stroke-width: 1.5; opacity: .6 }
+circle, rect { fill: var(--c) } rect { opacity: .85 }
+rect + .spread { stroke: var(--text) } .goal { stroke: var(--behind); stroke-width: 2.5 }
+.mark:hover circle { r: 6px } .mark:hover rect { opacity: 1 }
+.scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .86rem;
+  font-variant-numeric: tabular-nums; background: var(--card); border: 1px solid var(--rule) }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--rule);
+  white-space: nowrap } th { color: var(--soft); font-weight: 600 }
+th:first-child, td:first-child, .two th:nth-child(2), .two td:nth-child(2) { text-align: left }
+tr:hover td { background: color-mix(in srgb, var(--c0) 9%, transparent) }
+.yes { color: var(--ahead) } .no { color: var(--behind); font-weight: 600 }
 """
 # column → (field of a measurement, factor, decimals)
 COLUMNS = {
@@ -38,121 +65,160 @@ COLUMNS = {
     "CPU s/GB": ("broker_cpu_s_per_gb", 1, 3),
     "CPU s/M records": ("broker_cpu_s_per_mrecords", 1, 3),
     "RSS MB": ("broker_rss_mb", 1, 0),
+    "generator CPU": ("own_cpu_s_per_s", 1, 2),
 }
-NO_METADATA = ("Date", "Creator", "Format", "Type")
-NUMERIC_AXES = (
-    "batch_records",
-    "record_bytes",
-    "linger_ms",
-    "connections",
-    "depth",
-    "records_per_s",
-)
+# setting → its name on an axis
+NUMERIC_AXES = {
+    "batch_records": "records per batch",
+    "record_bytes": "bytes per record",
+    "linger_ms": "linger, ms",
+    "connections": "connections",
+    "depth": "requests in flight per connection",
+    "records_per_s": "records/s asked for",
+}
+# title → (name of a line → field of a measurement), unit, factor
+PLOTS: dict[str, tuple[dict[str, str], str, float]] = {
+    "Latency": ({"p50": "p50_us", "p99": "p99_us"}, "ms", 1e-3),
+    "Throughput": ({"": "records_per_s"}, "records/s", 1),
+    "Payload": ({"": "payload_mb_per_s"}, "MB/s", 1),
+    "Broker CPU": ({"": "broker_cpu_s_per_mrecords"}, "CPU s per million records", 1),
+}
+MOST_LINES = 6  # of a chart, before it is split
 
 
 def write_report(document: dict[str, Any], path: Path) -> None:
-    """Writes the page for a document of :func:`pylog.bench.suite.document`."""
-    axis = _axis(document["cases"])
-    parts = [_head(document)]
-    if axis is not None:
-        parts += _plots(document["cases"], axis)
-    parts += ["<h2>Medians</h2>", _table(document["cases"])]
-    for title, rows in document.get("tables", {}).items():
-        parts += [f"<h2>{html.escape(title)}</h2>", _plain_table(rows)]
+    """Writes the page for a document of :func:`pylog.bench.suite.document`.
+
+    Its own `charts` come first, then those of `cases` when these differ in a number, then its
+    `tables` (title → rows, the first the head), then the medians.
+    """
+    title = document.get("title", "pylog bench")
+    drawn = [charts.draw(chart) for chart in document.get("charts", ())]
+    drawn += [charts.draw(chart) for chart in sweep_charts(document["cases"])]
+    parts = [_head(document, title), f"<div class=charts>{''.join(drawn)}</div>"]
+    for name, rows in document.get("tables", {}).items():
+        parts += [f"<h2>{html.escape(name)}</h2>", _table(rows)]
+    if document["cases"]:
+        parts += ["<h2>Medians of every case</h2>", _table(medians(document["cases"]), "two")]
     page = (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>pylog bench</title>"
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
+        f"<body>{''.join(parts)}</body></html>\n"
     )
     path.write_text(page, encoding="utf-8")
 
 
-def _axis(cases: Sequence[dict[str, Any]]) -> str | None:
-    """The setting to plot against: batch size when it varies, else the first that does; None
-    when the cases are too unlike for a line (their modes differ)."""
-    if len({case["load"]["mode"] for case in cases}) > 1:
-        return None
-    for name in NUMERIC_AXES:
-        if len({case["load"][name] for case in cases}) > 1:
-            return name
-    return None
-
-
-def _head(document: dict[str, Any]) -> str:
-    machine, timing = document["machine"], document["timing"]
+def _head(document: dict[str, Any], title: str) -> str:
+    machine, timing = document["machine"], document.get("timing")
     facts = (
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']:g} GB, "
-        f"Linux {machine['kernel']}; measured {document['measured_at']}; "
-        f"{timing['repeats']} repeats of {timing['measure_s']:g} s after {timing['warmup_s']:g} s "
-        "of warm-up; medians, bars from least to greatest."
+        f"Linux {machine['kernel']}; measured {document['measured_at']}."
+    )
+    if timing:
+        facts += (
+            f" {timing['repeats']} repeats of {timing['measure_s']:g} s after "
+            f"{timing['warmup_s']:g} s of warm-up; medians, with the least and the greatest."
+        )
+    notes = "".join(
+        f"<p class=note>{html.escape(text)}</p>" for text in (facts, *document.get("notes", ()))
     )
     command = document.get("command")
     said = f"<p class=note>Command: <code>{html.escape(command)}</code></p>" if command else ""
-    return f"<h1>pylog bench</h1><p class=note>{html.escape(facts)}</p>{said}"
+    return f"<h1>{html.escape(title)}</h1>{notes}{said}"
 
 
-def _plots(cases: Sequence[dict[str, Any]], axis: str) -> list[str]:
-    """Latency and throughput against the axis, a line for each target and other setting."""
-    varied = [name for name in cases[0]["load"] if len({case["load"][name] for case in cases}) > 1]
-    others = [name for name in varied if name != axis]
-    lines: dict[str, list[tuple[float, dict[str, Any]]]] = defaultdict(list)
+# ---- charts of a sweep ----
+
+
+def sweep_charts(cases: Sequence[dict[str, Any]]) -> list[Chart]:
+    """Latency, throughput and CPU against the first setting that varies, batch size before all.
+
+    Cases of different modes are too unlike for a line: no charts. What else varies is told apart
+    by lines, and by charts of their own when the lines would be too many.
+    """
+    axis = _axis(cases)
+    if axis is None:
+        return []
+    others = [name for name in _varied(cases) if name != axis]
+    targets = len({target for case in cases for target in case["targets"]})
+    apart: list[str] = []  # settings with a chart for each value
+    while others and targets * _combinations(cases, others) > MOST_LINES:
+        apart.insert(0, others.pop())
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for case in cases:
-        suffix = ", ".join(f"{name}={case['load'][name]}" for name in others)
-        for target, result in case["targets"].items():
-            label = f"{target} ({suffix})" if suffix else target
-            lines[label].append((case["load"][axis], result))
-    plots = (
-        ("Latency, p50 and p99", ("p50_us", "p99_us"), "ms", 1e-3),
-        ("Throughput", ("records_per_s",), "records/s", 1.0),
-        ("Broker CPU", ("broker_cpu_s_per_mrecords",), "CPU s per million records", 1.0),
-    )
+        groups[_label(case, apart)].append(case)
     return [
-        f"<h2>{title} against {axis.replace('_', ' ')}</h2>"
-        + _plot(lines, axis, figures, unit, factor)
-        for title, figures, unit, factor in plots
+        _sweep_chart(plot, axis, others, where, group)
+        for where, group in groups.items()
+        for plot in PLOTS
     ]
 
 
-def _plot(
-    lines: dict[str, list[tuple[float, dict[str, Any]]]],
-    axis: str,
-    figures: Sequence[str],
-    unit: str,
-    factor: float,
-) -> str:
-    figure, axes = plt.subplots(figsize=(9, 4.2), layout="constrained")
-    for index, (label, points) in enumerate(sorted(lines.items())):
-        points = sorted(points, key=lambda point: point[0])
-        for name, dashes in zip(figures, ("-", "--"), strict=False):
-            middle = [factor * result["median"][name] for _, result in points]
-            spread = [
-                [
-                    m - factor * r["spread"][name][0]
-                    for m, (_, r) in zip(middle, points, strict=True)
-                ],
-                [
-                    factor * r["spread"][name][1] - m
-                    for m, (_, r) in zip(middle, points, strict=True)
-                ],
-            ]
-            text = f"{label} {name.partition('_')[0]}" if len(figures) > 1 else label
-            axes.errorbar(
-                [x for x, _ in points], middle, yerr=spread, label=text, linestyle=dashes,
-                marker="o", capsize=3, color=f"C{index % 10}",
-            )  # fmt: skip
-    axes.set(xlabel=axis.replace("_", " "), ylabel=unit)
-    axes.set_yscale("log")
-    if min(x for points in lines.values() for x, _ in points) > 0:
-        axes.set_xscale("log")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    output = io.StringIO()
-    figure.savefig(output, format="svg", metadata=dict.fromkeys(NO_METADATA))
-    plt.close(figure)
-    return output.getvalue().partition("<svg")[1] + output.getvalue().partition("<svg")[2]
+def _axis(cases: Sequence[dict[str, Any]]) -> str | None:
+    if len({case["load"]["mode"] for case in cases}) != 1:
+        return None
+    varied = _varied(cases)
+    return next((name for name in NUMERIC_AXES if name in varied), None)
 
 
-def _table(cases: Sequence[dict[str, Any]]) -> str:
-    rows: list[list[str]] = [["case", "broker", *COLUMNS]]
+def _varied(cases: Sequence[dict[str, Any]]) -> list[str]:
+    return [name for name in cases[0]["load"] if len({case["load"][name] for case in cases}) > 1]
+
+
+def _combinations(cases: Sequence[dict[str, Any]], names: Sequence[str]) -> int:
+    return len({_label(case, names) for case in cases})
+
+
+def _label(case: dict[str, Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {case['load'][name]}" for name in names)
+
+
+def _sweep_chart(
+    plot: str, axis: str, others: Sequence[str], where: str, cases: Sequence[dict[str, Any]]
+) -> LineChart:
+    figures, unit, factor = PLOTS[plot]
+    lines: dict[str, list[tuple[float, dict[str, Any]]]] = defaultdict(list)
+    for case in cases:
+        for target, result in case["targets"].items():
+            name = ", ".join(filter(None, (target, _label(case, others))))
+            lines[name].append((case["load"][axis], result))
+    series: list[Series] = [
+        {
+            "name": f"{name} {figure}".strip(),
+            "colour": colour,
+            "dashed": dashed > 0,
+            "points": [_point(x, result, field, factor) for x, result in points],
+        }
+        for colour, (name, points) in enumerate(lines.items())
+        for dashed, (figure, field) in enumerate(figures.items())
+    ]
+    title = f"{plot} against {NUMERIC_AXES[axis]}" + (f" ({where})" if where else "")
+    return {
+        "kind": "lines",
+        "title": title,
+        "x_label": NUMERIC_AXES[axis],
+        "y_label": unit,
+        "series": series,
+    }
+
+
+def _point(x: float, result: dict[str, Any], field: str, factor: float) -> Point:
+    least, greatest = result["spread"][field]
+    return {
+        "x": x,
+        "middle": factor * result["median"][field],
+        "least": factor * least,
+        "greatest": factor * greatest,
+    }
+
+
+# ---- tables ----
+
+
+def medians(cases: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """A row for each case and target, the head first."""
+    rows = [["case", "broker", *COLUMNS]]
     for case in cases:
         for target, result in case["targets"].items():
             figures = [
@@ -160,11 +226,18 @@ def _table(cases: Sequence[dict[str, Any]]) -> str:
                 for name, factor, decimals in COLUMNS.values()
             ]
             rows.append([case["name"], target, *figures])
-    return _plain_table(rows)
+    return rows
 
 
-def _plain_table(rows: Sequence[Sequence[object]]) -> str:
+def _table(rows: Sequence[Sequence[object]], kind: str = "") -> str:
     head, *body = rows
     lines = ["".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)]
-    lines += ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in body]
-    return "<table><tr>" + "</tr><tr>".join(lines) + "</tr></table>"
+    lines += ["".join(_cell(str(cell)) for cell in row) for row in body]
+    return (
+        f'<div class=scroll><table class="{kind}"><tr>{"</tr><tr>".join(lines)}</tr></table></div>'
+    )
+
+
+def _cell(text: str) -> str:
+    kind = f' class="{text}"' if text in ("yes", "no") else ""
+    return f"<td{kind}>{html.escape(text)}</td>"

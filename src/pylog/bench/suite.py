@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -29,12 +29,16 @@ NOT_YET = (3, 5, 6)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A broker to measure; without `pid` its CPU and memory stay unknown."""
+    """A broker to measure; without `pid` its CPU and memory stay unknown.
+
+    `raw`: a server that answers every frame and stores nothing, the ceiling.
+    """
 
     name: str
     host: str
     port: int
     pid: int = 0
+    raw: bool = False
 
 
 @dataclass(slots=True)
@@ -106,21 +110,29 @@ def run_suite(
 
 def measure(target: Target, load: Load, timing: Timing) -> Measurement:
     """One run on a topic of its own, which is deleted afterwards."""
-    with topic_for(target, load) as topic:
-        return run(
-            target.host,
-            target.port,
-            topic,
-            load,
-            warmup_s=timing.warmup_s,
-            measure_s=timing.measure_s,
-            broker_pid=target.pid,
-        )
+    with nullcontext("none") if target.raw else topic_for(target, load) as topic:
+        return run_on(target, topic, load, timing)
+
+
+def run_on(target: Target, topic: str, load: Load, timing: Timing) -> Measurement:
+    """One run on a topic that exists."""
+    return run(
+        target.host,
+        target.port,
+        topic,
+        load,
+        warmup_s=timing.warmup_s,
+        measure_s=timing.measure_s,
+        broker_pid=target.pid,
+        raw=target.raw,
+    )
 
 
 def admin_of(host: str, port: int) -> AdminClient:
     """An admin client that adds no load of its own."""
-    return AdminClient({"bootstrap.servers": f"{host}:{port}", "enable.metrics.push": False})
+    return AdminClient(
+        {"bootstrap.servers": f"{host}:{port}", "enable.metrics.push": False, "log_level": 4}
+    )
 
 
 @contextmanager

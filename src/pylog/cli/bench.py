@@ -14,6 +14,7 @@ import click
 
 from pylog.bench import suite
 from pylog.bench.load import Compression, Load, LoadError, Mode
+from pylog.bench.report import write_report
 from pylog.cli import _client
 from pylog.cli._server import own_broker
 
@@ -108,7 +109,7 @@ def parse_target(text: str) -> suite.Target:
     "--html",
     "html_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a report with plots; needs matplotlib (pip install 'pylog[bench]').",
+    help="Write a report with plots.",
 )
 @_client.client_errors
 def command(
@@ -131,7 +132,6 @@ def command(
     html_file: Path | None,
 ) -> None:
     """Measure brokers. Options with commas are swept: every combination is a case."""
-    write_report = _report_writer() if html_file else None
     base = Load(mode=MODES[mode], partitions=partitions, fetch_bytes=fetch_bytes)
     axes: dict[str, Sequence[Any]] = {
         "batch_records": batch,
@@ -156,18 +156,10 @@ def command(
     if json_file:
         with click.open_file(str(json_file), "w") as output:
             json.dump(document, output, indent=1)
-    if write_report and html_file:
+    if html_file:
         write_report(document, html_file)
     if not json_file or str(json_file) != "-":
         _print(results)
-
-
-def _report_writer() -> Callable[[dict[str, Any], Path], None]:
-    try:
-        from pylog.bench.report import write_report
-    except ImportError as error:
-        raise click.ClickException("--html needs matplotlib: pip install 'pylog[bench]'") from error
-    return write_report
 
 
 @contextmanager

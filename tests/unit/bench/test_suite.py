@@ -17,7 +17,8 @@ def measurement(records_per_s: float) -> Measurement:
         requests_per_s=1, records_per_s=records_per_s, payload_mb_per_s=1, wire_mb_per_s=1,
         mean_us=1, p50_us=1, p90_us=1, p99_us=2, p999_us=3, max_us=4,
         broker_cpu_us_per_request=1, broker_cpu_s_per_gb=1, broker_cpu_s_per_mrecords=1,
-        broker_rss_mb=1, own_cpu_s_per_s=0.1, behind_records=0, seconds=1,
+        broker_rss_mb=1, own_cpu_s_per_s=0.1, least_requests=1, most_requests=1,
+        behind_records=0, seconds=1,
     )  # fmt: skip
 
 
@@ -53,8 +54,8 @@ def test_the_report_is_one_page_with_plots_against_batch_size_first(tmp_path: Pa
     path = tmp_path / "report.html"
     write_report(document, path)
     page = path.read_text()
-    assert page.index("Latency, p50 and p99 against batch records") < page.index("Throughput")
-    assert page.count("<svg") == 3
+    assert page.index("Latency against records per batch") < page.index("Throughput against")
+    assert page.count("<svg") == 4
     assert "a&lt;b" in page
     assert not re.search(r"<(script|link|img|iframe)|url\(http|@import", page)
 
