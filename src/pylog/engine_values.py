@@ -42,6 +42,8 @@ class EngineOptions(NamedTuple):
     max_frame_bytes: int = 100 * 1024 * 1024
     fetch_max_bytes: int = 55 * 1024 * 1024
     fetch_session_slots: int = 1000
+    send_buffer_bytes: int = -1
+    receive_buffer_bytes: int = -1
     idle_timeout_ms: int = 600_000
     housekeep_interval_ms: int = 300_000
 

@@ -133,6 +133,20 @@ BROKER: Final = Table(
             "Largest request that is read; a larger one closes its connection.",
             at_least(1),
         ),
+        _int(
+            "socket.send.buffer.bytes",
+            "262144",
+            "Bytes that the system may hold for a client that has not read them (SO_SNDBUF); -1 "
+            "leaves it to the system. More costs CPU: it falls out of the processor's cache.",
+            at_least(-1),
+        ),
+        _int(
+            "socket.receive.buffer.bytes",
+            "-1",
+            "Bytes that the system takes in for the broker to read (SO_RCVBUF); -1 leaves it to "
+            "the system.",
+            at_least(-1),
+        ),
         _int("fetch.max.bytes", "57671680", "Most record bytes in one answer.", at_least(1024)),
         _int(
             "max.incremental.fetch.session.cache.slots",

@@ -100,6 +100,8 @@ struct pl_engine *pl_engine_create(const struct pl_engine_options *options) {
         return NULL;
     }
     engine->stop.deliver = deliver_stop;
+    engine->buffers = (struct pl_socket_buffers){.send = options->send_buffer_bytes,
+                                                 .receive = options->receive_buffer_bytes};
     engine->reactor.max_connections = (uint32_t)options->max_connections;
     engine->reactor.max_frame_bytes = (size_t)options->max_frame_bytes;
     engine->reactor.idle_timeout_ms =
@@ -170,7 +172,7 @@ static void run_listen(struct pl_call *call) {
 int pl_engine_listen(struct pl_engine *engine, uint8_t listener, const char *host, uint16_t port,
                      uint16_t *bound_port) {
     struct pl_call call = {0};
-    int failure = pl_listener_open(&call.listener, listener, host, port, bound_port);
+    int failure = pl_listener_open(&call.listener, listener, host, port, engine->buffers, bound_port);
     if (failure == 0 && !pl_call_send(engine, run_listen, &call)) {
         pl_listener_close(&call.listener);
         failure = ENOMEM;

@@ -15,6 +15,7 @@
 struct pl_engine { /* owned by who created it */
     struct pl_reactor reactor;
     struct pl_worker_pool *workers;
+    struct pl_socket_buffers buffers; /* of the connections of every listener */
     struct pl_mail stop;
     atomic_bool stop_sent;
 };

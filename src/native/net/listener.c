@@ -21,22 +21,28 @@ static void set_flag(int fd, int level, int option, int value) {
 }
 
 /* Accepted sockets inherit all of it (tcp(7)), which saves two calls a connection. */
-static void set_options(int fd, int family) {
+static void set_options(int fd, int family, struct pl_socket_buffers buffers) {
     set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (family == AF_INET6) {
         set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     }
+    if (buffers.send >= 0) {
+        set_flag(fd, SOL_SOCKET, SO_SNDBUF, buffers.send);
+    }
+    if (buffers.receive >= 0) { /* before listen, for the window scale (tcp(7)) */
+        set_flag(fd, SOL_SOCKET, SO_RCVBUF, buffers.receive);
+    }
 }
 
 /* Returns the socket or a negated errno. */
-static int bind_one(const struct addrinfo *address) {
+static int bind_one(const struct addrinfo *address, struct pl_socket_buffers buffers) {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -errno;
     }
-    set_options(fd, address->ai_family);
+    set_options(fd, address->ai_family, buffers);
     if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
         int number = errno;
         close(fd);
@@ -46,13 +52,14 @@ static int bind_one(const struct addrinfo *address) {
 }
 
 /* The first address of `family` that can be bound; a negated errno, -EADDRNOTAVAIL for none. */
-static int bind_family(const struct addrinfo *addresses, int family) {
+static int bind_family(const struct addrinfo *addresses, int family,
+                       struct pl_socket_buffers buffers) {
     int result = -EADDRNOTAVAIL;
     for (const struct addrinfo *address = addresses; address != NULL; address = address->ai_next) {
         if (address->ai_family != family) {
             continue;
         }
-        result = bind_one(address);
+        result = bind_one(address, buffers);
         if (result >= 0) {
             break;
         }
@@ -60,7 +67,7 @@ static int bind_family(const struct addrinfo *addresses, int family) {
     return result;
 }
 
-static int bind_host(const char *host, uint16_t port) {
+static int bind_host(const char *host, uint16_t port, struct pl_socket_buffers buffers) {
     const struct addrinfo hints = {
         .ai_family = AF_UNSPEC,
         .ai_socktype = SOCK_STREAM,
@@ -75,9 +82,9 @@ static int bind_host(const char *host, uint16_t port) {
         return failure == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
     }
     /* A name such as localhost: clients try IPv4 first or at all. Any address: IPv6 takes both. */
-    int fd = bind_family(addresses, any ? AF_INET6 : AF_INET);
+    int fd = bind_family(addresses, any ? AF_INET6 : AF_INET, buffers);
     if (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT) {
-        fd = bind_family(addresses, any ? AF_INET : AF_INET6);
+        fd = bind_family(addresses, any ? AF_INET : AF_INET6, buffers);
     }
     freeaddrinfo(addresses);
     return fd;
@@ -96,8 +103,8 @@ static int port_of(int fd, uint16_t *port) {
 }
 
 int pl_listener_open(struct pl_listener *listener, uint8_t number, const char *host, uint16_t port,
-                     uint16_t *bound_port) {
-    int fd = bind_host(host, port);
+                     struct pl_socket_buffers buffers, uint16_t *bound_port) {
+    int fd = bind_host(host, port, buffers);
     if (fd < 0) {
         return -fd;
     }

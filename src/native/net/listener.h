@@ -21,10 +21,14 @@ struct pl_accepted {
     char local[PL_ADDRESS_BYTES]; /* that it reached, likewise */
 };
 
+struct pl_socket_buffers { /* bytes of each accepted connection; -1: the system decides */
+    int send, receive;
+};
+
 /* Returns 0 or an errno, for the caller of pl_engine_listen. An empty host is every address, of
  * IPv6 too where there is one. */
 int pl_listener_open(struct pl_listener *listener, uint8_t number, const char *host, uint16_t port,
-                     uint16_t *bound_port);
+                     struct pl_socket_buffers buffers, uint16_t *bound_port);
 void pl_listener_close(struct pl_listener *listener);
 
 /* PL_ERR_AGAIN: nobody waits. PL_ERR_LIMIT: no descriptor was free; one client has been turned

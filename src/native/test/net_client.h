@@ -32,6 +32,8 @@ static struct pl_engine_options default_options(void) {
                                       .worker_threads = 1,
                                       .max_connections = 2000,
                                       .max_frame_bytes = 4 * 1024 * 1024,
+                                      .send_buffer_bytes = -1,
+                                      .receive_buffer_bytes = -1,
                                       .idle_timeout_ms = -1};
 }
 

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "net/listener.h"
 #include "test/check.h"
 #include "test/net_client.h"
 
@@ -181,6 +182,29 @@ static void without_a_free_descriptor_clients_are_turned_away(void) {
     stop_engine();
 }
 
+static int buffer_of(int fd, int option) {
+    int bytes = 0;
+    socklen_t size = sizeof bytes;
+    CHECK_OK(getsockopt(fd, SOL_SOCKET, option, &bytes, &size));
+    return bytes;
+}
+
+static void a_connection_has_the_buffers_of_its_listener(void) {
+    const struct pl_socket_buffers buffers = {.send = 50 * 1024, .receive = 30 * 1024};
+    struct pl_listener listener;
+    CHECK_OK(pl_listener_open(&listener, 0, "127.0.0.1", 0, buffers, &engine_port));
+    int client = dial();
+    struct pollfd waiting = {.fd = listener.fd, .events = POLLIN};
+    CHECK_EQ(poll(&waiting, 1, -1), 1);
+    struct pl_accepted accepted;
+    CHECK_EQ(pl_listener_accept(&listener, &accepted), PL_OK);
+    CHECK_EQ(buffer_of(accepted.fd, SO_SNDBUF), 2 * buffers.send); /* socket(7): doubled */
+    CHECK_EQ(buffer_of(accepted.fd, SO_RCVBUF), 2 * buffers.receive);
+    close(accepted.fd);
+    close(client);
+    pl_listener_close(&listener);
+}
+
 static void an_idle_connection_is_closed_but_not_one_that_waits(void) {
     struct pl_engine_options options = default_options();
     options.idle_timeout_ms = 30;
@@ -316,6 +340,7 @@ int main(void) {
     RUN(a_reset_in_the_middle_of_a_send_harms_nobody);
     RUN(above_the_limit_connections_are_closed_at_once);
     RUN(without_a_free_descriptor_clients_are_turned_away);
+    RUN(a_connection_has_the_buffers_of_its_listener);
     RUN(an_idle_connection_is_closed_but_not_one_that_waits);
     RUN(a_thousand_connections_are_all_served);
     RUN(a_drain_answers_what_is_in_flight_and_closes);

@@ -292,6 +292,8 @@ def _engine_options(config: BrokerConfig) -> EngineOptions:
         max_frame_bytes=config.integer("socket.request.max.bytes"),
         fetch_max_bytes=config.integer("fetch.max.bytes"),
         fetch_session_slots=config.integer("max.incremental.fetch.session.cache.slots"),
+        send_buffer_bytes=config.integer("socket.send.buffer.bytes"),
+        receive_buffer_bytes=config.integer("socket.receive.buffer.bytes"),
         idle_timeout_ms=config.integer("connections.max.idle.ms"),
         housekeep_interval_ms=config.integer("log.retention.check.interval.ms"),
     )

@@ -25,6 +25,8 @@ struct pl_engine_options {
     int32_t max_frame_bytes;       /* socket.request.max.bytes */
     int32_t fetch_max_bytes;       /* fetch.max.bytes */
     int32_t fetch_session_slots;   /* max.incremental.fetch.session.cache.slots */
+    int32_t send_buffer_bytes;     /* socket.send.buffer.bytes, -1: the system decides */
+    int32_t receive_buffer_bytes;  /* socket.receive.buffer.bytes, likewise */
     int64_t idle_timeout_ms;       /* connections.max.idle.ms, -1: never */
     int64_t housekeep_interval_ms; /* log.retention.check.interval.ms */
 };
