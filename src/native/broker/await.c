@@ -16,6 +16,9 @@ static bool is_over(const struct awaiting *awaiting, int16_t *error) {
     const struct pl_partition *partition = awaiting->partition;
     int64_t end = awaiting->read_committed ? partition->last_stable : partition->high_watermark;
     *error = pl_partition_error(partition);
+    if (*error == PL_KAFKA_NONE && end <= awaiting->offset && partition->offsets.offline) {
+        *error = PL_KAFKA_KAFKA_STORAGE_ERROR; /* nothing will ever come */
+    }
     return *error != PL_KAFKA_NONE || end > awaiting->offset;
 }
 

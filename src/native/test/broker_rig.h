@@ -1,13 +1,15 @@
 /* A broker on a temporary folder, with a clock that the test sets, and a disk that fails when it
- * is told to; requests go straight to the lane. Include once, in one program.
+ * is told to; requests go straight to the lane (rig_produce.h, rig_fetch.h). Include once, in one
+ * program.
  *
  *     struct rig rig;
  *     rig_open(&rig, NULL);
  *     uint64_t handle = rig_add_partition(&rig, "topic", 0);
  *     struct rig_reply reply = {0};
  *     rig_produce(&rig, &reply, …);
- *     rig_turn(&rig);           ends the turn: writes, answers
- *     rig_settle(&rig);         turns until no job is under way
+ *     rig_turn(&rig);                       ends the turn: writes, answers
+ *     rig_until(&rig, &reply.completed);    turns until it is set
+ *     rig_close(&rig);
  */
 #ifndef PYLOG_TEST_BROKER_RIG_H
 #define PYLOG_TEST_BROKER_RIG_H
@@ -28,7 +30,7 @@
 
 #pragma GCC diagnostic ignored "-Wunused-function" /* a program uses what it needs */
 
-enum { RIG_TOKENS = 64, RIG_FRAME = 1 << 17, RIG_NS_PER_MS = 1000000 };
+enum { RIG_TOKENS = 64, RIG_FRAME = 1 << 17, RIG_FRAMES = 4, RIG_NS_PER_MS = 1000000 };
 
 struct rig {
     char folder[64];
@@ -49,7 +51,8 @@ struct rig {
     uint64_t next_token;
     int offline;
     struct pl_client client; /* that requests come from */
-    uint8_t frame[RIG_FRAME]; /* of the request at hand */
+    uint8_t frames[RIG_FRAMES][RIG_FRAME]; /* of the requests of a turn, one after the other */
+    uint32_t next_frame;
     struct pl_verification verified[4]; /* that requests are sent with */
     int32_t verified_count;
 };
@@ -265,6 +268,20 @@ static uint64_t rig_add_partition(struct rig *rig, const char *topic, int32_t in
     return rig_add_with(rig, topic, index, &config);
 }
 
+/* A rig with partition 0 of "topic"; its handle. */
+static uint64_t rig_open_topic(struct rig *rig, enum pl_durability durability) {
+    rig_open(rig, NULL);
+    struct pl_log_config config = rig_config();
+    config.durability = durability;
+    return rig_add_with(rig, "topic", 0, &config);
+}
+
+static struct pl_partition_offsets rig_offsets(struct rig *rig, uint64_t handle) {
+    struct pl_partition_offsets offsets;
+    CHECK_OK(pl_broker_partition_offsets(rig->broker, handle, &offsets));
+    return offsets;
+}
+
 static int16_t rig_remove(struct rig *rig, uint64_t handle, bool delete_files) {
     uint64_t token = rig_token(rig);
     pl_broker_close_partitions(rig->broker, token, &handle, 1, delete_files);
@@ -289,6 +306,14 @@ static struct rig_batch rig_plain(const struct rig *rig, int32_t records, size_t
                               .records = records,
                               .timestamp_ms = rig->wall_ms,
                               .value_bytes = value_bytes};
+}
+
+static struct rig_batch rig_of_producer(const struct rig *rig, int32_t records, int32_t sequence) {
+    struct rig_batch batch = rig_plain(rig, records, 10);
+    batch.producer_id = 9;
+    batch.producer_epoch = 1;
+    batch.sequence = sequence;
+    return batch;
 }
 
 /* malloc'ed. */
@@ -388,14 +413,7 @@ static enum pl_err rig_send(struct rig *rig, struct rig_reply *reply, int16_t ke
     return pl_lane_handle(rig->broker, &request, &reply->reply);
 }
 
-/* ---- produce ---- */
-
-struct rig_part { /* of a produce request */
-    const char *topic;
-    int32_t index;
-    const uint8_t *records;
-    int32_t length; /* -1: null */
-};
+/* ---- parts of messages ---- */
 
 static void rig_write_topic(struct pl_writer *out, bool flexible, bool by_id, const char *topic) {
     if (by_id) {
@@ -413,77 +431,6 @@ static void rig_write_tags(struct pl_writer *out, bool flexible) {
         pl_write_uvarint(out, 0);
     }
 }
-
-struct rig_produce {
-    int16_t version, acks;
-    int32_t timeout_ms;
-    const char *transactional_id, *client_id;
-    const struct rig_part *parts; /* each under a topic of its own */
-    int32_t count;
-};
-
-static size_t rig_write_produce(uint8_t *frame, size_t room, const struct rig_produce *produce) {
-    struct pl_writer out = pl_writer_open(frame, room);
-    bool flexible = produce->version >= 9;
-    const char *id = produce->transactional_id;
-    if (produce->version >= 3) {
-        int32_t length = id == NULL ? -1 : (int32_t)strlen(id);
-        pl_write_string(&out, flexible, (struct pl_span){(const uint8_t *)id, length});
-    }
-    pl_write_i16(&out, produce->acks);
-    pl_write_i32(&out, produce->timeout_ms);
-    pl_write_count(&out, flexible, produce->count);
-    for (int32_t i = 0; i < produce->count; i++) {
-        const struct rig_part *part = &produce->parts[i];
-        rig_write_topic(&out, flexible, produce->version >= 13, part->topic);
-        pl_write_count(&out, flexible, 1);
-        pl_write_i32(&out, part->index);
-        pl_write_count(&out, flexible, part->length);
-        pl_write_bytes(&out, part->records, part->length > 0 ? (size_t)part->length : 0);
-        rig_write_tags(&out, flexible);
-        rig_write_tags(&out, flexible);
-    }
-    rig_write_tags(&out, flexible);
-    CHECK(out.length <= out.room);
-    return out.length;
-}
-
-/* The frame is the caller's and lives until the turn ends. */
-static enum pl_err rig_produce_from(struct rig *rig, struct rig_reply *reply, uint8_t *frame,
-                                    size_t room, const struct rig_produce *produce) {
-    size_t length = rig_write_produce(frame, room, produce);
-    return rig_send(rig, reply, 0, produce->version, frame, length, produce->client_id);
-}
-
-static enum pl_err rig_produce(struct rig *rig, struct rig_reply *reply,
-                               const struct rig_produce *produce) {
-    return rig_produce_from(rig, reply, rig->frame, sizeof rig->frame, produce);
-}
-
-/* What would have to be verified, into rig->verified; how many. */
-static int32_t rig_ask(struct rig *rig, const struct rig_produce *produce) {
-    uint8_t *frame = malloc(RIG_FRAME);
-    const struct pl_request request = {.body = frame,
-                                       .length = rig_write_produce(frame, RIG_FRAME, produce),
-                                       .api_version = produce->version};
-    struct pl_unverified unverified;
-    CHECK_OK(pl_lane_unverified(rig->broker, &request, &unverified));
-    CHECK(unverified.count <= 4);
-    for (int32_t i = 0; i < unverified.count; i++) {
-        rig->verified[i] = unverified.items[i];
-    }
-    free(unverified.items);
-    free(frame);
-    return unverified.count;
-}
-
-struct rig_produced {
-    int32_t index;
-    int16_t error;
-    int64_t base_offset, append_time_ms, log_start;
-    int32_t record_errors, bad_record;
-    bool has_message;
-};
 
 static struct pl_span rig_read_string(struct pl_cursor *in, bool flexible) {
     return flexible ? pl_cursor_compact_string(in) : pl_cursor_string(in);
@@ -505,305 +452,6 @@ static void rig_skip_topic(struct pl_cursor *in, bool flexible, bool by_id) {
     } else {
         (void)rig_read_string(in, flexible);
     }
-}
-
-static struct rig_produced rig_read_produced(struct pl_cursor *in, int16_t version) {
-    bool flexible = version >= 9;
-    struct rig_produced out = {.append_time_ms = -1, .log_start = -1, .bad_record = -1};
-    out.index = pl_cursor_i32(in);
-    out.error = pl_cursor_i16(in);
-    out.base_offset = pl_cursor_i64(in);
-    out.append_time_ms = version >= 2 ? pl_cursor_i64(in) : -1;
-    out.log_start = version >= 5 ? pl_cursor_i64(in) : -1;
-    if (version >= 8) {
-        out.record_errors = rig_read_count(in, flexible);
-        for (int32_t i = 0; i < out.record_errors; i++) {
-            out.bad_record = pl_cursor_i32(in);
-            (void)rig_read_string(in, flexible);
-            rig_skip_tags(in, flexible);
-        }
-        out.has_message = rig_read_string(in, flexible).length > 0;
-    }
-    rig_skip_tags(in, flexible);
-    return out;
-}
-
-/* The answer to a request of `count` parts; every byte of it is looked at. */
-static void rig_produced_all(const struct rig_reply *reply, struct rig_produced *out,
-                             int32_t count) {
-    CHECK(reply->completed && reply->length > 0);
-    int16_t version = reply->reply.api_version;
-    bool flexible = version >= 9;
-    struct pl_cursor in = pl_cursor_open(reply->bytes, reply->length);
-    rig_skip_tags(&in, flexible);
-    CHECK_EQ(rig_read_count(&in, flexible), count);
-    for (int32_t i = 0; i < count; i++) {
-        rig_skip_topic(&in, flexible, version >= 13);
-        CHECK_EQ(rig_read_count(&in, flexible), 1);
-        out[i] = rig_read_produced(&in, version);
-        rig_skip_tags(&in, flexible);
-    }
-    if (version >= 1) {
-        CHECK_EQ(pl_cursor_i32(&in), 0);
-    }
-    rig_skip_tags(&in, flexible);
-    CHECK_EQ(in.err, PL_OK);
-    CHECK_EQ(pl_cursor_left(&in), 0);
-}
-
-static struct rig_produced rig_produced(const struct rig_reply *reply) {
-    struct rig_produced out;
-    rig_produced_all(reply, &out, 1);
-    return out;
-}
-
-/* One batch, to the end: produced, answered, flushed if need be. */
-static struct rig_produced rig_append(struct rig *rig, const char *topic, int32_t index,
-                                      const struct rig_batch *batch) {
-    size_t length;
-    uint8_t *bytes = rig_build(batch, &length);
-    struct rig_part part = {topic, index, bytes, (int32_t)length};
-    struct rig_produce produce = {.version = 9, .acks = -1, .timeout_ms = 1000, .parts = &part,
-                                  .count = 1};
-    produce.transactional_id = batch->transactional ? "transactions" : NULL;
-    rig->verified_count = rig_ask(rig, &produce); /* and their coordinator agrees */
-    struct rig_reply reply = {0};
-    CHECK_OK(rig_produce(rig, &reply, &produce));
-    rig->verified_count = 0;
-    rig_until(rig, &reply.completed);
-    struct rig_produced produced = rig_produced(&reply);
-    rig_forget(&reply);
-    free(bytes);
-    return produced;
-}
-
-/* ---- fetch ---- */
-
-struct rig_want { /* of a fetch request */
-    const char *topic;
-    int32_t index;
-    int64_t offset;
-    int32_t max_bytes;
-    int32_t leader_epoch, last_fetched_epoch; /* 0 counts as none: -1 is sent */
-};
-
-struct rig_fetch {
-    int16_t version;
-    int32_t replica_id, max_wait_ms, min_bytes, max_bytes;
-    int32_t session_id, session_epoch;
-    bool read_committed;
-    const struct rig_want *wants; /* each under a topic of its own */
-    int32_t count;
-    const struct rig_want *forgotten;
-    int32_t forgotten_count;
-};
-
-static struct rig_fetch rig_fetch_of(const struct rig_want *wants, int32_t count) {
-    return (struct rig_fetch){.version = 12,
-                              .replica_id = -1,
-                              .min_bytes = 1,
-                              .max_bytes = 50 << 20,
-                              .session_epoch = -1,
-                              .wants = wants,
-                              .count = count};
-}
-
-static void rig_write_want(struct pl_writer *out, int16_t version, const struct rig_want *want) {
-    bool flexible = version >= 12;
-    rig_write_topic(out, flexible, version >= 13, want->topic);
-    pl_write_count(out, flexible, 1);
-    pl_write_i32(out, want->index);
-    if (version >= 9) {
-        pl_write_i32(out, want->leader_epoch == 0 ? -1 : want->leader_epoch);
-    }
-    pl_write_i64(out, want->offset);
-    if (version >= 12) {
-        pl_write_i32(out, want->last_fetched_epoch == 0 ? -1 : want->last_fetched_epoch);
-    }
-    if (version >= 5) {
-        pl_write_i64(out, -1);
-    }
-    pl_write_i32(out, want->max_bytes);
-    rig_write_tags(out, flexible);
-    rig_write_tags(out, flexible);
-}
-
-static void rig_write_forgotten(struct pl_writer *out, const struct rig_fetch *fetch) {
-    bool flexible = fetch->version >= 12;
-    pl_write_count(out, flexible, fetch->forgotten_count);
-    for (int32_t i = 0; i < fetch->forgotten_count; i++) {
-        rig_write_topic(out, flexible, fetch->version >= 13, fetch->forgotten[i].topic);
-        pl_write_count(out, flexible, 1);
-        pl_write_i32(out, fetch->forgotten[i].index);
-        rig_write_tags(out, flexible);
-    }
-}
-
-static size_t rig_write_fetch(uint8_t *frame, size_t room, const struct rig_fetch *fetch) {
-    struct pl_writer out = pl_writer_open(frame, room);
-    bool flexible = fetch->version >= 12;
-    if (fetch->version <= 14) {
-        pl_write_i32(&out, fetch->replica_id);
-    }
-    pl_write_i32(&out, fetch->max_wait_ms);
-    pl_write_i32(&out, fetch->min_bytes);
-    pl_write_i32(&out, fetch->max_bytes);
-    pl_write_i8(&out, fetch->read_committed);
-    if (fetch->version >= 7) {
-        pl_write_i32(&out, fetch->session_id);
-        pl_write_i32(&out, fetch->session_epoch);
-    }
-    pl_write_count(&out, flexible, fetch->count);
-    for (int32_t i = 0; i < fetch->count; i++) {
-        rig_write_want(&out, fetch->version, &fetch->wants[i]);
-    }
-    if (fetch->version >= 7) {
-        rig_write_forgotten(&out, fetch);
-    }
-    if (fetch->version >= 11) {
-        pl_write_string(&out, flexible, (struct pl_span){(const uint8_t *)"", 0});
-    }
-    rig_write_tags(&out, flexible);
-    CHECK(out.length <= out.room);
-    return out.length;
-}
-
-static void rig_fetch(struct rig *rig, struct rig_reply *reply, const struct rig_fetch *fetch) {
-    static uint8_t frame[RIG_FRAME];
-    size_t length = rig_write_fetch(frame, sizeof frame, fetch);
-    CHECK_OK(rig_send(rig, reply, 1, fetch->version, frame, length, NULL));
-    memset(frame, 0xee, length); /* what is parked must not look at it any more */
-}
-
-enum { RIG_ANSWERS = 64 };
-
-struct rig_fetched_part {
-    char topic[32]; /* or the id; cut when it is longer */
-    int32_t index;
-    int16_t error;
-    int64_t high_watermark, last_stable, log_start;
-    int32_t diverging_epoch;
-    int64_t diverging_end;
-    int32_t aborted; /* how many, -1: null */
-    int64_t aborted_producer, aborted_first; /* of the last */
-    int32_t bytes, batches;
-    int64_t first_offset, next_offset; /* of the batches; -1 without */
-};
-
-struct rig_fetched {
-    int16_t error;
-    int32_t session_id;
-    int32_t count;
-    struct rig_fetched_part parts[RIG_ANSWERS]; /* the first ones, when there are more */
-};
-
-static void rig_read_aborted(struct pl_cursor *in, bool flexible, struct rig_fetched_part *part) {
-    part->aborted = rig_read_count(in, flexible);
-    for (int32_t i = 0; i < part->aborted; i++) {
-        part->aborted_producer = pl_cursor_i64(in);
-        part->aborted_first = pl_cursor_i64(in);
-        rig_skip_tags(in, flexible);
-    }
-}
-
-static void rig_read_records(struct pl_cursor *in, bool flexible, struct rig_fetched_part *part) {
-    struct pl_span records = flexible ? pl_cursor_compact_bytes(in) : pl_cursor_bytes(in);
-    part->bytes = records.length;
-    part->first_offset = part->next_offset = -1;
-    if (records.length <= 0) {
-        return;
-    }
-    struct pl_batch_reader reader = pl_batch_reader_open(records.data, (size_t)records.length);
-    struct pl_batch batch;
-    while (pl_batch_reader_next(&reader, &batch)) {
-        struct pl_batch_header header;
-        CHECK_OK(pl_batch_check(batch.bytes, batch.size, PL_BATCH_FROM_LOG, &header, NULL));
-        part->first_offset = part->batches == 0 ? header.base_offset : part->first_offset;
-        part->next_offset = pl_batch_last_offset(&header) + 1;
-        part->batches++;
-    }
-    CHECK_EQ(reader.err, PL_OK);
-}
-
-static void rig_read_diverging(struct pl_cursor *in, struct rig_fetched_part *part) {
-    for (uint32_t n = pl_cursor_uvarint(in); n > 0; n--) {
-        uint32_t tag = pl_cursor_uvarint(in);
-        struct pl_cursor field = pl_cursor_sub(in, pl_cursor_uvarint(in));
-        if (tag == 0) {
-            part->diverging_epoch = pl_cursor_i32(&field);
-            part->diverging_end = pl_cursor_i64(&field);
-        }
-    }
-}
-
-static void rig_read_part(struct pl_cursor *in, int16_t version, struct rig_fetched_part *part) {
-    bool flexible = version >= 12;
-    part->index = pl_cursor_i32(in);
-    part->error = pl_cursor_i16(in);
-    part->high_watermark = pl_cursor_i64(in);
-    part->last_stable = pl_cursor_i64(in);
-    part->log_start = version >= 5 ? pl_cursor_i64(in) : -1;
-    part->diverging_epoch = -1;
-    rig_read_aborted(in, flexible, part);
-    if (version >= 11) {
-        CHECK_EQ(pl_cursor_i32(in), -1);
-    }
-    rig_read_records(in, flexible, part);
-    if (flexible) {
-        rig_read_diverging(in, part);
-    }
-}
-
-static void rig_read_topic(struct pl_cursor *in, int16_t version, struct rig_fetched *out) {
-    char topic[32] = {0};
-    if (version >= 13) {
-        const uint8_t *id = pl_cursor_uuid(in);
-        memcpy(topic, id, id == NULL ? 0 : 16);
-    } else {
-        struct pl_span name = rig_read_string(in, version >= 12);
-        CHECK(name.length >= 0);
-        memcpy(topic, name.data, name.length < 31 ? (size_t)name.length : 31);
-    }
-    int32_t count = rig_read_count(in, version >= 12);
-    for (int32_t i = 0; i < count; i++) {
-        struct rig_fetched_part spare = {0};
-        bool fits = out->count < RIG_ANSWERS;
-        struct rig_fetched_part *part = fits ? &out->parts[out->count++] : &spare;
-        rig_read_part(in, version, part);
-        memcpy(part->topic, topic, sizeof topic);
-    }
-    rig_skip_tags(in, version >= 12);
-}
-
-/* Every byte of the answer is looked at. */
-static struct rig_fetched rig_fetched(const struct rig_reply *reply) {
-    CHECK(reply->completed && reply->length > 0);
-    int16_t version = reply->reply.api_version;
-    struct rig_fetched out = {0};
-    struct pl_cursor in = pl_cursor_open(reply->bytes, reply->length);
-    rig_skip_tags(&in, version >= 12);
-    CHECK_EQ(pl_cursor_i32(&in), 0);
-    if (version >= 7) {
-        out.error = pl_cursor_i16(&in);
-        out.session_id = pl_cursor_i32(&in);
-    }
-    int32_t topics = rig_read_count(&in, version >= 12);
-    for (int32_t i = 0; i < topics; i++) {
-        rig_read_topic(&in, version, &out);
-    }
-    rig_skip_tags(&in, version >= 12);
-    CHECK_EQ(in.err, PL_OK);
-    CHECK_EQ(pl_cursor_left(&in), 0);
-    return out;
-}
-
-/* A fetch that is answered at once. */
-static struct rig_fetched rig_fetch_now(struct rig *rig, const struct rig_fetch *fetch) {
-    struct rig_reply reply = {0};
-    rig_fetch(rig, &reply, fetch);
-    struct rig_fetched out = rig_fetched(&reply);
-    rig_forget(&reply);
-    return out;
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* Any bytes as Fetch of any version, on a broker with a few partitions and sessions. */
-#include "broker_rig.h"
+#include "rig_fetch.h"
+#include "rig_produce.h"
 
 static struct rig rig;
 
@@ -24,10 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     int16_t version = (int16_t)(4 + data[0] % 15);
-    memcpy(rig.frame, data + 1, size - 1);
+    memcpy(rig.frames[0], data + 1, size - 1);
     struct rig_reply reply = {0};
-    enum pl_err err = rig_send(&rig, &reply, 1, version, rig.frame, size - 1, NULL);
-    memset(rig.frame, 0xee, size); /* what is parked must not look at it any more */
+    enum pl_err err = rig_send(&rig, &reply, 1, version, rig.frames[0], size - 1, NULL);
+    memset(rig.frames[0], 0xee, size); /* what is parked must not look at it any more */
     CHECK(err == PL_OK || !reply.completed);
     rig_turn(&rig);
     if (err == PL_OK && !reply.completed) {

@@ -26,9 +26,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     int16_t version = data[0] % 14;
-    memcpy(rig.frame, data + 1, size - 1);
+    memcpy(rig.frames[0], data + 1, size - 1);
     struct rig_reply reply = {0};
-    enum pl_err err = rig_send(&rig, &reply, 0, version, rig.frame, size - 1, NULL);
+    enum pl_err err = rig_send(&rig, &reply, 0, version, rig.frames[0], size - 1, NULL);
     CHECK(err == PL_OK || !reply.completed);
     rig_turn(&rig);
     CHECK(err != PL_OK || reply.completed);

@@ -1,5 +1,5 @@
-/* An engine on a thread of its own over the fake broker, and a client of blocking sockets.
- * Include once, in one program. */
+/* An engine on a thread of its own, and a client of blocking sockets. The broker is the real one,
+ * unless fake_broker.h is included too. Include once, in one program. */
 #ifndef PYLOG_TEST_NET_CLIENT_H
 #define PYLOG_TEST_NET_CLIENT_H
 
@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "pylog/engine.h"
 #include "test/check.h"
-#include "test/fake_broker.h"
 
 enum { WAIT_MS = 20000 };
 

@@ -1,7 +1,8 @@
 /* Partitions come and go, and what the control plane asks of them. */
 #include <pthread.h>
 
-#include "broker_rig.h"
+#include "rig_fetch.h"
+#include "rig_produce.h"
 
 static struct rig rig;
 
@@ -43,8 +44,7 @@ static void a_deleted_partition_begins_anew(void) {
     append_batches("topic", 0, 3);
     CHECK_EQ(rig_remove(&rig, handle, true), 0);
     handle = rig_add_partition(&rig, "topic", 0);
-    struct pl_partition_offsets offsets;
-    CHECK_OK(pl_broker_partition_offsets(rig.broker, handle, &offsets));
+    struct pl_partition_offsets offsets = rig_offsets(&rig, handle);
     CHECK_EQ(offsets.log_end, 0);
     rig_close(&rig);
 }
@@ -152,8 +152,7 @@ static void what_the_control_plane_appends_is_told_with_its_offsets(void) {
     CHECK_EQ(done->error, 0);
     CHECK_EQ(done->value, 0);
     CHECK_EQ(done->value2, 3);
-    struct pl_partition_offsets offsets;
-    CHECK_OK(pl_broker_partition_offsets(rig.broker, handle, &offsets));
+    struct pl_partition_offsets offsets = rig_offsets(&rig, handle);
     CHECK_EQ(offsets.high_watermark, 3);
     done = append_bytes(handle, true, PL_WAIT_WRITTEN);
     CHECK_EQ(done->value, 3);
@@ -231,8 +230,7 @@ static void records_are_deleted_up_to_the_high_watermark(void) {
         CHECK_EQ(done->error, error[i]);
         CHECK_EQ(done->value, start[i]);
     }
-    struct pl_partition_offsets offsets;
-    CHECK_OK(pl_broker_partition_offsets(rig.broker, handle, &offsets));
+    struct pl_partition_offsets offsets = rig_offsets(&rig, handle);
     CHECK_EQ(offsets.log_start, 6);
     rig_close(&rig);
 }
@@ -291,29 +289,24 @@ static void flush_messages_1_is_durable_like_fsync(void) {
     config.flush_messages = 1;
     uint64_t handle = rig_add_with(&rig, "topic", 0, &config);
     append_batches("topic", 0, 1);
-    struct pl_partition_offsets offsets;
-    CHECK_OK(pl_broker_partition_offsets(rig.broker, handle, &offsets));
+    struct pl_partition_offsets offsets = rig_offsets(&rig, handle);
     CHECK_EQ(offsets.flushed_end, 2);
     rig_close(&rig);
 }
 
 static void what_is_open_is_closed_at_the_end(void) {
-    rig_open(&rig, NULL);
-    struct pl_log_config config = rig_config();
-    config.durability = PL_DURABILITY_FSYNC;
-    uint64_t handle = rig_add_with(&rig, "topic", 0, &config);
+    uint64_t handle = rig_open_topic(&rig, PL_DURABILITY_FSYNC);
     struct rig_batch batch = rig_plain(&rig, 1, 10);
-    size_t n;
-    uint8_t *bytes = rig_build(&batch, &n);
-    struct rig_part part = {"topic", 0, bytes, (int32_t)n};
-    struct rig_produce produce = {.version = 9, .acks = 0, .parts = &part, .count = 1};
+    struct rig_single single;
+    rig_single_open(&single, "topic", &batch);
+    single.produce.acks = 0;
     struct rig_reply reply = {0};
-    CHECK_OK(rig_produce(&rig, &reply, &produce));
+    CHECK_OK(rig_produce(&rig, &reply, &single.produce));
     pl_broker_before_sleep(rig.broker); /* a flush is under way */
     uint64_t token = rig_token(&rig);
     pl_broker_close_partitions(rig.broker, token, &handle, 1, false);
     CHECK(!rig.is_done[token]);
-    free(bytes);
+    rig_single_close(&single);
     rig_close(&rig);
     CHECK(rig.is_done[token]);
 }

@@ -1,5 +1,5 @@
 /* A broker compacts the topics that ask for it, and lets go of them when they are closed. */
-#include "test/broker_rig.h"
+#include "rig_produce.h"
 
 enum { ROUND_MS = 20 * 1000 };
 

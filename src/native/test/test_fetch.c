@@ -1,5 +1,6 @@
 /* Fetch without sessions: what is read, what is waited for, and for how long. */
-#include "broker_rig.h"
+#include "rig_fetch.h"
+#include "rig_produce.h"
 
 static struct rig rig;
 
@@ -329,17 +330,6 @@ static void consumers_see_nothing_that_is_not_flushed(void) {
     rig_close(&rig);
 }
 
-static void end_transaction(uint64_t handle, int64_t producer_id, int16_t epoch,
-                            enum pl_marker_type type) {
-    uint8_t *marker = malloc(PL_MARKER_BATCH_BYTES);
-    const struct pl_marker content = {.type = (int16_t)type, .coordinator_epoch = 1};
-    pl_marker_build(marker, &content, producer_id, epoch, rig.wall_ms);
-    uint64_t token = rig_token(&rig);
-    pl_broker_append(rig.broker, token, handle, marker, PL_MARKER_BATCH_BYTES, true,
-                     PL_WAIT_COMMITTED);
-    CHECK_EQ(rig_await(&rig, token)->error, 0);
-}
-
 static void read_committed_stops_at_an_open_transaction_and_lists_aborted_ones(void) {
     rig_open(&rig, NULL);
     uint64_t handle = rig_add_partition(&rig, "topic", 0);
@@ -362,7 +352,7 @@ static void read_committed_stops_at_an_open_transaction_and_lists_aborted_ones(v
     struct rig_reply reply = {0};
     rig_fetch(&rig, &reply, &waits);
     CHECK(!reply.completed);
-    end_transaction(handle, 9, 1, PL_MARKER_ABORT);
+    rig_write_marker(&rig, handle, 9, 1, PL_MARKER_ABORT);
     CHECK_EQ(rig_fetched(&reply).parts[0].next_offset, 6);
     CHECK_EQ(rig_fetched(&reply).parts[0].aborted, 1);
     fetched = rig_fetch_now(&rig, &fetch);
@@ -386,7 +376,7 @@ static void many_aborted_transactions_are_all_listed(void) {
         batch.sequence = 0;
         batch.transactional = true;
         CHECK_EQ(rig_append(&rig, "topic", 0, &batch).error, 0);
-        end_transaction(handle, 100 + i, 0, PL_MARKER_ABORT);
+        rig_write_marker(&rig, handle, 100 + i, 0, PL_MARKER_ABORT);
     }
     struct rig_want want = want_of("topic", 0, 0);
     struct rig_fetch fetch = rig_fetch_of(&want, 1);

@@ -1,5 +1,6 @@
 /* Incremental fetch sessions (KIP-227). */
-#include "broker_rig.h"
+#include "rig_fetch.h"
+#include "rig_produce.h"
 
 static struct rig rig;
 

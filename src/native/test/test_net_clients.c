@@ -5,6 +5,7 @@
 
 #include "net/listener.h"
 #include "test/check.h"
+#include "test/fake_broker.h"
 #include "test/net_client.h"
 
 static void wait_until_closed(uint64_t count) {

@@ -1,4 +1,5 @@
 /* Listeners that let nobody in unasked, or nobody who is not authenticated. */
+#include "test/fake_broker.h"
 #include "test/net_client.h"
 
 enum { ASKS = 1, AUTHENTICATES = 2, HANDSHAKE = 17 };

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "test/check.h"
+#include "test/fake_broker.h"
 #include "test/net_client.h"
 
 static void a_request_that_comes_byte_by_byte_is_answered(void) {

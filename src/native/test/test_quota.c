@@ -2,8 +2,9 @@
  * Produce and Fetch answer then. */
 #include <math.h>
 
-#include "broker_rig.h"
 #include "broker/quota.h"
+#include "rig_fetch.h"
+#include "rig_produce.h"
 
 static struct rig rig;
 static const uint64_t SECOND = 1000000000;
@@ -142,13 +143,11 @@ static void limit(const char *user, enum pl_quota_kind kind, double limit) {
 
 static int32_t produce_bytes(int16_t acks) {
     struct rig_batch batch = rig_plain(&rig, 1, 5000);
-    size_t n;
-    uint8_t *bytes = rig_build(&batch, &n);
-    struct rig_part part = {"topic", 0, bytes, (int32_t)n};
-    struct rig_produce produce = {
-        .version = 9, .acks = acks, .timeout_ms = 1000, .parts = &part, .count = 1};
+    struct rig_single single;
+    rig_single_open(&single, "topic", &batch);
+    single.produce.acks = acks;
     struct rig_reply reply = {0};
-    CHECK_OK(rig_produce(&rig, &reply, &produce));
+    CHECK_OK(rig_produce(&rig, &reply, &single.produce));
     rig_turn(&rig);
     CHECK(reply.completed);
     if (acks != 0) { /* the field ends the answer, but for its tagged fields */
@@ -159,7 +158,7 @@ static int32_t produce_bytes(int16_t acks) {
     }
     int32_t throttle_ms = reply.reply.throttle_ms;
     rig_forget(&reply);
-    free(bytes);
+    rig_single_close(&single);
     return throttle_ms;
 }
 

@@ -238,7 +238,7 @@ struct pl_batch_view {
 void pl_engine_survey(struct pl_engine *engine, uint64_t token, uint64_t handle, int64_t offset,
                       int64_t until_offset, uint32_t max_bytes, bool read_committed);
 /* DONE when there is something to read at `offset` (read_committed: something stable), or with an
- * error when the partition is served no longer. */
+ * error when the partition is served no longer, or is offline and will have no more. */
 void pl_engine_await_readable(struct pl_engine *engine, uint64_t token, uint64_t handle,
                               int64_t offset, bool read_committed);
 /* First record at or after a time (timestamp_ms >= 0), or the one with the highest time (-3).
