@@ -7,7 +7,7 @@ Version notes
 from __future__ import annotations
 
 from pylog.apis.context import RequestContext
-from pylog.apis.share_state_requests import for_each_partition, run
+from pylog.apis.share_state_requests import Answers, run
 from pylog.coordinator.share_partition import StateBatch
 from pylog.coordinator.share_state import SharePartitionKey, StateWrite
 from pylog.protocol.errors import ApiError
@@ -19,45 +19,24 @@ from pylog.protocol.messages.write_share_group_state import (
     WriteStateResult,
 )
 
+_ANSWERS = Answers(WriteShareGroupStateResponse, WriteStateResult, PartitionResult)
+
 
 async def handle(
     request: WriteShareGroupStateRequest, context: RequestContext
 ) -> WriteShareGroupStateResponse:
-    async def answer(key: SharePartitionKey, asked: PartitionData) -> PartitionResult:
-        result = PartitionResult(partition=key.partition)
-        try:
-            await run(
-                context,
-                key,
-                lambda shard, of, promise, now: shard.write(of, _write_of(asked), promise, now),
-            )
-        except ApiError as error:
-            result.error_code, result.error_message = error.code, error.message
-        return result
+    async def tell(key: SharePartitionKey, asked: PartitionData, answer: PartitionResult) -> None:
+        await run(
+            context,
+            key,
+            lambda shard, of, promise, now: shard.write(of, _write_of(asked), promise, now),
+        )
 
-    found = await for_each_partition(request.group_id, request.topics, answer)
-    return WriteShareGroupStateResponse(
-        results=[WriteStateResult(topic_id=topic, partitions=p) for topic, p in found]
-    )
+    return await _ANSWERS.of(request, tell)
 
 
 def refuse(request: WriteShareGroupStateRequest, error: ApiError) -> WriteShareGroupStateResponse:
-    return WriteShareGroupStateResponse(
-        results=[
-            WriteStateResult(
-                topic_id=topic.topic_id,
-                partitions=[
-                    PartitionResult(
-                        partition=item.partition,
-                        error_code=error.code,
-                        error_message=error.message,
-                    )
-                    for item in topic.partitions
-                ],
-            )
-            for topic in request.topics
-        ]
-    )
+    return _ANSWERS.refusing(request, error)
 
 
 def _write_of(asked: PartitionData) -> StateWrite:
