@@ -312,6 +312,10 @@ class BrokerConfig:
         """The value of an INT, SHORT or LONG setting that has a default."""
         return cast(int, self.value(name))
 
+    def number(self, name: str) -> float:
+        """The value of a DOUBLE setting."""
+        return cast(float, self.value(name))
+
     def text(self, name: str) -> str:
         """The value of a STRING setting that has a default."""
         return cast(str, self.value(name))

@@ -24,6 +24,7 @@ from pylog.engine_values import (
     AccessBit,
     AppendResult,
     BatchView,
+    CleanerSettings,
     Durability,
     EngineCounters,
     EngineError,
@@ -51,6 +52,7 @@ __all__ = [
     "AccessBit",
     "AppendResult",
     "BatchView",
+    "CleanerSettings",
     "Durability",
     "Engine",
     "EngineCounters",
@@ -333,6 +335,7 @@ class Engine:
         self._on_offline: Callable[[int], None] = _ignore
         self._on_verify: Callable[[Unverified], None] = _ignore
         self._on_opened: Callable[[Opened], None] = _ignore
+        self._on_uncleanable: Callable[[int], None] = _ignore
 
     def listen(self, listener: int, host: str, port: int) -> int:
         """Bind a listener; returns its port. Clients wait until :meth:`start`. OSError."""
@@ -350,15 +353,18 @@ class Engine:
         on_offline: Callable[[int], None] | None = None,
         on_verify: Callable[[Unverified], None] | None = None,
         on_opened: Callable[[Opened], None] | None = None,
+        on_uncleanable: Callable[[int], None] | None = None,
     ) -> None:
         """Serve. ``on_closed`` is told the connections that had sent a control request,
-        ``on_offline`` the handle of a partition whose log has failed, ``on_verify`` the
-        transactions that begin, each to be answered by :meth:`verified`."""
+        ``on_offline`` the handle of a partition whose log has failed, ``on_uncleanable`` one that
+        compaction gives up, ``on_verify`` the transactions that begin, each to be answered by
+        :meth:`verified`."""
         self._on_request = on_request
         self._on_closed = on_closed or _ignore
         self._on_offline = on_offline or _ignore
         self._on_verify = on_verify or _ignore
         self._on_opened = on_opened or _ignore
+        self._on_uncleanable = on_uncleanable or _ignore
         self._attach()
         _check_errno(lib.pl_engine_serve(self._pointer()))
 
@@ -461,6 +467,12 @@ class Engine:
             item.limits = [math.nan if limit is None else limit for limit in rule.limits]
         _check_errno(lib.pl_engine_set_quotas(self._pointer(), array, len(rules)))
         del keep
+
+    def configure_cleaner(self, settings: CleanerSettings) -> None:
+        """Compact in another way from the next log on; a new rate holds at once."""
+        native_settings = ffi.new("struct pl_cleaner_settings *")
+        _mirror(settings, native_settings)
+        _check_errno(lib.pl_engine_configure_cleaner(self._pointer(), native_settings))
 
     def charge_time(self, user: str, client_id: str, busy_ns: int) -> int:
         """Charge time to a client's request quota; returns for how many ms to mute it."""
@@ -591,6 +603,8 @@ class Engine:
             self._on_verify(_unverified_of(event))
         elif kind == lib.PL_EVENT_OFFLINE:
             self._on_offline(event.handle)
+        elif kind == lib.PL_EVENT_UNCLEANABLE:
+            self._on_uncleanable(event.handle)
         elif kind == lib.PL_EVENT_WARNING:
             _log.warning("%s", bytes(ffi.buffer(event.data, event.length)).decode())
 
@@ -629,6 +643,7 @@ def _partition_array(specs: Sequence[PartitionSpec]) -> tuple[Any, list[Any]]:
         item.clean_shutdown = spec.clean_shutdown
         item.recovery_point = spec.recovery_point
         item.log_start_offset = spec.log_start_offset
+        item.cleaned_end = spec.cleaned_end
         item.leader_epoch = spec.leader_epoch
         keep += [topic, folder, config]
     return array, keep

@@ -6,6 +6,7 @@ Offsets, times and sizes are integers; -1 stands for "none" as in Kafka's protoc
 from __future__ import annotations
 
 import enum
+import math
 from typing import Final, NamedTuple
 
 _FOREVER: Final = 2**63 - 1
@@ -81,6 +82,17 @@ class LogConfig(NamedTuple):
     compact_policy: bool = False
 
 
+class CleanerSettings(NamedTuple):
+    """How logs are compacted: Kafka's ``log.cleaner.*`` settings; sizes are of all threads."""
+
+    threads: int = 1  # 0: nothing is compacted
+    map_bytes: int = 128 * 1024 * 1024
+    map_load: float = 0.9
+    io_bytes: int = 512 * 1024
+    bytes_per_second: float = math.inf
+    backoff_ms: int = 15_000
+
+
 class PartitionSpec(NamedTuple):
     """A partition to open: where its log is and what the checkpoints say about it."""
 
@@ -93,10 +105,15 @@ class PartitionSpec(NamedTuple):
     recovery_point: int = 0
     log_start_offset: int = 0
     leader_epoch: int = 0
+    cleaned_end: int = 0
 
 
 class PartitionOffsets(NamedTuple):
-    """Where a partition stands. ``offline``: a write or flush of its log has failed."""
+    """Where a partition stands.
+
+    ``offline``: a write or flush of its log has failed; ``cleaned_end``: compaction has seen
+    everything below; ``uncleanable``: it has met what it can't read, and leaves the log alone.
+    """
 
     log_start: int
     flushed_end: int
@@ -108,6 +125,8 @@ class PartitionOffsets(NamedTuple):
     leader_epoch: int
     segment_count: int
     offline: bool
+    cleaned_end: int
+    uncleanable: bool
 
 
 class AppendResult(NamedTuple):
@@ -234,6 +253,12 @@ class EngineCounters(NamedTuple):
     flushes: int
     flush_errors: int
     write_errors: int
+    cleans: int
+    clean_errors: int
+    clean_bytes_read: int
+    clean_bytes_written: int
+    clean_records_removed: int
+    clean_busy_ns: int
     reactor_turns: int
     reactor_busy_ns: int
 

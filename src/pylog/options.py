@@ -43,6 +43,12 @@ def _long(
     return Option(name, Kind.LONG, default, doc, check, Scope.BROKER, dynamic)
 
 
+def _double(
+    name: str, default: str, doc: str, check: Check | None = None, dynamic: Dynamic = _NO
+) -> Option:
+    return Option(name, Kind.DOUBLE, default, doc, check, Scope.BROKER, dynamic)
+
+
 def _text(
     name: str, default: str | None, doc: str, check: Check | None = None, dynamic: Dynamic = _NO
 ) -> Option:
@@ -339,13 +345,54 @@ BROKER: Final = Table(
             at_least(1),
             _ALL,
         ),
-        Option(
+        _double(
             "log.cleaner.min.cleanable.ratio",
-            Kind.DOUBLE,
             "0.5",
-            "Share of not yet compacted bytes from which a log is compacted.",
+            "Share of not yet compacted bytes above which a log is compacted.",
             between(0, 1),
-            Scope.BROKER,
+            _ALL,
+        ),
+        _bool("log.cleaner.enable", "true", "Whether logs are compacted at all."),
+        _int(
+            "log.cleaner.threads",
+            "1",
+            "Logs that are compacted at a time; 64 at the most.",
+            at_least(0),
+            _ALL,
+        ),
+        _long(
+            "log.cleaner.dedupe.buffer.size",
+            "134217728",
+            "Memory of all cleaner threads for the newest offset of each key, 24 bytes a key.",
+            at_least(1 << 20),
+            _ALL,
+        ),
+        _double(
+            "log.cleaner.io.buffer.load.factor",
+            "0.9",
+            "Part of that memory that is used; the less, the quicker a key is found.",
+            between(0.01, 1),
+            _ALL,
+        ),
+        _int(
+            "log.cleaner.io.buffer.size",
+            "524288",
+            "Buffers of all cleaner threads for reading and writing; 128 KiB each at the least.",
+            at_least(0),
+            _ALL,
+        ),
+        _double(
+            "log.cleaner.io.max.bytes.per.second",
+            "1.7976931348623157E308",
+            "Bytes that all cleaner threads together read and write in a second.",
+            at_least(1),
+            _ALL,
+        ),
+        _long(
+            "log.cleaner.backoff.ms",
+            "15000",
+            "Time between two looks for logs to compact, when there were none.",
+            at_least(0),
             _ALL,
         ),
         # ---- groups ----

@@ -29,8 +29,7 @@ enum {
     PL_MAX_SUBJECTS = 100 * 1000, /* users at addresses whose access is controlled */
     PL_MAX_UNKNOWN_FRAME_BYTES = 512 * 1024, /* of a client that is not authenticated yet */
     PL_MAX_QUOTA_USAGES = 100 * 1000, /* users, client ids and pairs whose use is counted */
-    PL_CLEAN_MAP_BYTES = 64 * 1024 * 1024, /* keys of one clean; grows as they come */
-    PL_CLEAN_INTERVAL_MS = 15 * 1000, /* log.cleaner.backoff.ms, Kafka's default */
+    PL_MAX_CLEANER_THREADS = 64, /* log.cleaner.threads */
     PL_PRODUCER_BATCHES_KEPT = 5, /* per producer id, for duplicates (Kafka's number) */
 };
 

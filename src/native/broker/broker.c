@@ -38,9 +38,13 @@ enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_
         err = pl_access_create(&broker->access);
     }
     if (err == PL_OK) {
+        err = pl_cleaner_open(broker);
+    }
+    if (err == PL_OK) {
         err = open_parts(broker);
     }
     if (err != PL_OK) {
+        pl_cleaner_close(broker);
         pl_access_destroy(broker->access);
         pl_quotas_destroy(broker->quotas);
         free(broker);
@@ -48,7 +52,6 @@ enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_
     }
     pl_collector_open(broker);
     pl_housekeeping_start(broker);
-    pl_cleaning_start(broker);
     *created = broker;
     return PL_OK;
 }
@@ -57,7 +60,7 @@ void pl_broker_stop(struct pl_broker *broker) {
     broker->stopped = true;
     pl_collector_stop(broker);
     pl_timer_clear(broker->options.timers, &broker->housekeep_timer);
-    pl_cleaning_stop(broker);
+    pl_cleaner_stop(broker);
 }
 
 static void close_one(void *context, struct pl_partition *partition) {
@@ -74,6 +77,7 @@ void pl_broker_destroy(struct pl_broker *broker) {
     pl_partition_table_each(&broker->table, close_one, NULL);
     pl_partition_table_close(&broker->table);
     pl_collector_close(broker);
+    pl_cleaner_close(broker);
     pl_codec_destroy(broker->codec);
     pl_access_destroy(broker->access);
     pl_quotas_destroy(broker->quotas);
@@ -131,15 +135,25 @@ struct pl_quotas *pl_broker_quotas(struct pl_broker *broker) {
     return broker->quotas;
 }
 
+static uint64_t counted(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
 void pl_broker_read_counters(const struct pl_broker *broker, struct pl_engine_counters *counters) {
     const struct pl_broker_counters *own = &broker->counters;
-    counters->requests_produce = atomic_load_explicit(&own->requests_produce, memory_order_relaxed);
-    counters->requests_fetch = atomic_load_explicit(&own->requests_fetch, memory_order_relaxed);
-    counters->records_appended = atomic_load_explicit(&own->records_appended, memory_order_relaxed);
-    counters->batches_appended = atomic_load_explicit(&own->batches_appended, memory_order_relaxed);
-    counters->bytes_appended = atomic_load_explicit(&own->bytes_appended, memory_order_relaxed);
-    counters->bytes_fetched = atomic_load_explicit(&own->bytes_fetched, memory_order_relaxed);
-    counters->flushes = atomic_load_explicit(&own->flushes, memory_order_relaxed);
-    counters->flush_errors = atomic_load_explicit(&own->flush_errors, memory_order_relaxed);
-    counters->write_errors = atomic_load_explicit(&own->write_errors, memory_order_relaxed);
+    counters->requests_produce = counted(&own->requests_produce);
+    counters->requests_fetch = counted(&own->requests_fetch);
+    counters->records_appended = counted(&own->records_appended);
+    counters->batches_appended = counted(&own->batches_appended);
+    counters->bytes_appended = counted(&own->bytes_appended);
+    counters->bytes_fetched = counted(&own->bytes_fetched);
+    counters->flushes = counted(&own->flushes);
+    counters->flush_errors = counted(&own->flush_errors);
+    counters->write_errors = counted(&own->write_errors);
+    counters->cleans = counted(&own->cleans);
+    counters->clean_errors = counted(&own->clean_errors);
+    counters->clean_bytes_read = counted(&own->clean_bytes_read);
+    counters->clean_bytes_written = counted(&own->clean_bytes_written);
+    counters->clean_records_removed = counted(&own->clean_records_removed);
+    counters->clean_busy_ns = counted(&own->clean_busy_ns);
 }

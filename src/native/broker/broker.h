@@ -41,7 +41,8 @@ struct pl_done { /* the end of a call with a token; value, value2 and data as in
 struct pl_broker_sink { /* called on the reactor */
     void *context;
     void (*done)(void *context, const struct pl_done *done);
-    void (*offline)(void *context, uint64_t handle); /* once a partition */
+    void (*offline)(void *context, uint64_t handle);     /* once a partition */
+    void (*uncleanable)(void *context, uint64_t handle); /* likewise */
 };
 
 struct pl_broker_options { /* copied; what it points to outlives the broker */
@@ -94,6 +95,10 @@ struct pl_slice;
 PL_MUST_CHECK enum pl_err pl_broker_locate(struct pl_broker *broker, uint64_t handle,
                                            int64_t offset, uint32_t max_bytes,
                                            struct pl_slice *slice);
+
+/* Holds for cleans that begin afterwards, the rate for those under way too. */
+void pl_broker_configure_cleaner(struct pl_broker *broker,
+                                 const struct pl_cleaner_settings *settings);
 
 /* Any thread. Codes of Kafka's protocol: NOT_LEADER_OR_FOLLOWER for a handle that is gone. */
 void pl_broker_configure_partition(struct pl_broker *broker, uint64_t handle,

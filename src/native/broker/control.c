@@ -347,7 +347,9 @@ int16_t pl_broker_partition_offsets(struct pl_broker *broker, uint64_t handle,
                                              .size_bytes = own->size_bytes,
                                              .leader_epoch = partition->leader_epoch,
                                              .segment_count = own->segment_count,
-                                             .offline = own->offline || !open};
+                                             .cleaned_end = own->cleaned_end,
+                                             .offline = own->offline || !open,
+                                             .uncleanable = partition->uncleanable};
     pthread_mutex_unlock(&partition->mutex);
     pl_partition_release(partition);
     return open ? PL_KAFKA_NONE : PL_KAFKA_KAFKA_STORAGE_ERROR;

@@ -119,6 +119,7 @@ static void start_open(struct pl_broker *broker, struct pl_open_job *job,
                                      .clean_shutdown = open->clean_shutdown,
                                      .recovery_point = open->recovery_point,
                                      .log_start_offset = open->log_start_offset,
+                                     .cleaned_end = open->cleaned_end,
                                      .recovered = &job->recovered};
     pl_broker_submit(broker, &job->job, PL_JOB_SLOW);
 }

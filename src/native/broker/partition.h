@@ -63,6 +63,7 @@ struct pl_partition { /* owned by its references */
     int32_t leader_epoch;
     struct pl_clean *clean;        /* under way */
     bool leaving;                  /* no clean begins */
+    bool uncleanable;              /* likewise: a clean has met what it can't read */
     enum pl_durability durability; /* in force; flush.messages=1 counts as fsync */
 
     /* reactor */

@@ -15,6 +15,8 @@ struct pl_broker_counters { /* added to by the reactor only, read by any thread 
     _Atomic uint64_t requests_produce, requests_fetch;
     _Atomic uint64_t records_appended, batches_appended, bytes_appended, bytes_fetched;
     _Atomic uint64_t flushes, flush_errors, write_errors;
+    _Atomic uint64_t cleans, clean_errors, clean_bytes_read, clean_bytes_written;
+    _Atomic uint64_t clean_records_removed, clean_busy_ns;
 };
 
 static inline void pl_count(_Atomic uint64_t *counter, uint64_t n) {
@@ -44,8 +46,7 @@ struct pl_broker { /* owned by the engine */
     bool stopped;
     struct pl_timer housekeep_timer;
     struct pl_housekeeping *housekeeping; /* under way */
-    struct pl_timer clean_timer;
-    struct pl_cleaning *cleaning; /* under way */
+    struct pl_cleaner *cleaner;
     struct pl_disposal disposal;
     struct pl_collector collector;
     struct pl_broker_counters counters;
@@ -58,8 +59,9 @@ void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_
 void pl_broker_done(const struct pl_broker *broker, const struct pl_done *done);
 
 void pl_housekeeping_start(struct pl_broker *broker);
-void pl_cleaning_start(struct pl_broker *broker);
-void pl_cleaning_stop(struct pl_broker *broker); /* the clean that is under way ends soon */
+PL_MUST_CHECK enum pl_err pl_cleaner_open(struct pl_broker *broker);
+void pl_cleaner_stop(struct pl_broker *broker); /* ends the cleans that are under way */
+void pl_cleaner_close(struct pl_broker *broker);
 /* No clean begins any more, the one that is under way ends soon: the log is to be closed. */
 void pl_partition_stop_cleaning(struct pl_partition *partition);
 void pl_collector_open(struct pl_broker *broker);

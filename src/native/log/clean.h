@@ -48,12 +48,14 @@ struct pl_clean {
     struct pl_codec *codec;
     struct pl_batch_builder *builder;
     uint8_t *block; /* reading */
+    size_t block_room;
     struct pl_clean_output {
         struct pl_segment *segment;
         uint8_t *buffer; /* owned; whole batches that wait for the write */
         size_t room, filled;
+        uint64_t flushed; /* of the segment's bytes */
     } output;
-    uint64_t started_ns, bytes_done; /* for the limit of bytes a second */
+    size_t unpaced_bytes; /* read or written since the pace was looked at */
     struct pl_cleaned result;
     _Atomic bool cancelled;
     enum pl_err err;
@@ -65,7 +67,5 @@ PL_MUST_CHECK enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan 
 
 /* clean_run.c: room for n more bytes in the output, written out when need be. */
 PL_MUST_CHECK enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n);
-/* Waits as long as the limit of bytes a second asks. PL_ERR_CLOSED: cancelled. */
-PL_MUST_CHECK enum pl_err pl_clean_pace(struct pl_clean *clean, size_t bytes);
 
 #endif

@@ -69,11 +69,14 @@ void pl_siphash128(const uint64_t seed[2], const uint8_t *data, size_t n, uint64
 
 /* ---- the map ---- */
 
-enum pl_err pl_clean_map_init(struct pl_clean_map *map, size_t max_bytes) {
+enum pl_err pl_clean_map_init(struct pl_clean_map *map, size_t max_bytes, double load) {
     *map = (struct pl_clean_map){.max_slots = FIRST_SLOTS};
     while (map->max_slots * 2 * sizeof(struct pl_clean_slot) <= max_bytes) {
         map->max_slots *= 2;
     }
+    size_t most = map->max_slots / 16 * 15; /* a search ends at a free slot */
+    size_t wanted = (size_t)((double)map->max_slots * load);
+    map->max_count = wanted < most ? wanted : most;
     ssize_t got = getrandom(map->seed, sizeof map->seed, 0);
     return got == (ssize_t)sizeof map->seed ? PL_OK : PL_ERR_IO;
 }
@@ -114,7 +117,10 @@ static enum pl_err grow(struct pl_clean_map *map) {
 }
 
 static bool is_full(const struct pl_clean_map *map) {
-    return map->count + 1 > map->slot_count / 4 * 3;
+    if (map->slot_count == map->max_slots) {
+        return map->count >= map->max_count;
+    }
+    return map->count >= map->slot_count / 4 * 3;
 }
 
 enum pl_err pl_clean_map_put(struct pl_clean_map *map, const uint8_t *key, size_t n,

@@ -21,11 +21,12 @@ struct pl_clean_map { /* owned by one clean */
     uint64_t seed[2];
     struct pl_clean_slot *slots; /* a power of two of them, or none */
     size_t slot_count, count;
-    size_t max_slots;
+    size_t max_slots, max_count;
 };
 
-/* Grows up to max_bytes. */
-PL_MUST_CHECK enum pl_err pl_clean_map_init(struct pl_clean_map *map, size_t max_bytes);
+/* Grows up to max_bytes, of which the part `load` (above 0, below 1) is used. */
+PL_MUST_CHECK enum pl_err pl_clean_map_init(struct pl_clean_map *map, size_t max_bytes,
+                                            double load);
 void pl_clean_map_free(struct pl_clean_map *map);
 /* The newest offset of a key. PL_ERR_LIMIT: full; nothing has changed. */
 PL_MUST_CHECK enum pl_err pl_clean_map_put(struct pl_clean_map *map, const uint8_t *key, size_t n,

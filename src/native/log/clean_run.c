@@ -3,29 +3,44 @@
 #include <time.h>
 
 #include "log/clean.h"
+#include "log/clean_pace.h"
 
-enum { OUTPUT_BYTES = 256 * 1024 };
+enum {
+    LEAST_IO_BYTES = 64 * 1024, /* of a buffer */
+    PACED_BYTES = 64 * 1024,
+    LONGEST_PAUSE_NS = 100 * 1000 * 1000, /* a cancelled clean ends soon */
+    FLUSHED_BYTES = 8 * 1024 * 1024,
+};
 
 /* ---- pace ---- */
 
-enum pl_err pl_clean_pace(struct pl_clean *clean, size_t bytes) {
-    if (atomic_load_explicit(&clean->cancelled, memory_order_relaxed)) {
-        return PL_ERR_CLOSED;
+static uint64_t now_ns(const struct pl_clean *clean) {
+    return clean->clock->monotonic_ns(clean->clock->context);
+}
+
+static enum pl_err check_cancelled(const struct pl_clean *clean) {
+    bool cancelled = atomic_load_explicit(&clean->cancelled, memory_order_relaxed);
+    return cancelled ? PL_ERR_CLOSED : PL_OK;
+}
+
+/* Waits as long as the limit of bytes a second asks. PL_ERR_CLOSED: cancelled. */
+static enum pl_err keep_pace(struct pl_clean *clean, size_t bytes) {
+    enum pl_err err = check_cancelled(clean);
+    clean->unpaced_bytes += bytes;
+    if (err != PL_OK || clean->limits.pace == NULL || clean->unpaced_bytes < PACED_BYTES) {
+        return err;
     }
-    clean->bytes_done += bytes;
-    int64_t rate = clean->limits.bytes_per_second;
-    if (rate <= 0 || rate == INT64_MAX) {
-        return PL_OK;
+    uint64_t now = now_ns(clean);
+    uint64_t due = pl_clean_pace_take(clean->limits.pace, clean->unpaced_bytes, now);
+    clean->unpaced_bytes = 0;
+    while (err == PL_OK && now < due) {
+        uint64_t left = due - now < LONGEST_PAUSE_NS ? due - now : LONGEST_PAUSE_NS;
+        struct timespec pause = {.tv_nsec = (long)left};
+        (void)nanosleep(&pause, NULL); /* woken early: looks at the clock again */
+        err = check_cancelled(clean);
+        now = now_ns(clean);
     }
-    double due_ns = (double)clean->bytes_done * 1e9 / (double)rate;
-    double spent_ns =
-        (double)(clean->clock->monotonic_ns(clean->clock->context) - clean->started_ns);
-    if (due_ns > spent_ns) {
-        double ahead_ns = due_ns - spent_ns > 1e8 ? 1e8 : due_ns - spent_ns; /* cancel soon */
-        struct timespec pause = {.tv_nsec = (long)ahead_ns};
-        (void)nanosleep(&pause, NULL); /* woken early: paces at the next batch */
-    }
-    return PL_OK;
+    return err;
 }
 
 /* ---- walking the sources ---- */
@@ -42,7 +57,7 @@ static enum pl_err open_source(struct pl_clean *clean, int32_t i, struct source 
     enum pl_err err = fs->open(fs->context, path, PL_OPEN_READ, &source->fd);
     if (err == PL_OK) {
         pl_scan_open(&source->scan, fs, source->fd, 0, clean->sources[i]->written, clean->block,
-                     PL_SCAN_BLOCK_BYTES);
+                     clean->block_room);
     }
     return err;
 }
@@ -100,7 +115,7 @@ static enum pl_err map_segment(struct pl_clean *clean, int32_t i, bool *full) {
         return err;
     }
     while ((err = pl_scan_next(&source.scan)) == PL_OK) {
-        err = pl_clean_pace(clean, pl_batch_size(&source.scan.header));
+        err = keep_pace(clean, pl_batch_size(&source.scan.header));
         if (err == PL_OK) {
             err = map_batch(clean, &source.scan);
         }
@@ -132,11 +147,13 @@ static enum pl_err build_map(struct pl_clean *clean) {
             return err;
         }
     }
-    return PL_OK;
+    /* One batch has more keys than the map has room for: no later clean would do better. */
+    return full && clean->mapped_end == clean->first_dirty ? PL_ERR_LIMIT : PL_OK;
 }
 
 /* ---- second pass ---- */
 
+/* Flushed a little at a time, so that no producer's flush has to wait for all of it. */
 static enum pl_err write_output(struct pl_clean *clean) {
     struct pl_clean_output *output = &clean->output;
     const struct pl_fs *fs = clean->store->fs;
@@ -150,7 +167,15 @@ static enum pl_err write_output(struct pl_clean *clean) {
         return err;
     }
     segment->written += output->filled;
+    err = keep_pace(clean, output->filled);
     output->filled = 0;
+    if (err == PL_OK && segment->written - output->flushed >= FLUSHED_BYTES) {
+        err = fs->flush(fs->context, segment->fd);
+        output->flushed = segment->written;
+    }
+    if (err != PL_OK) {
+        return err;
+    }
     bool created;
     return pl_segment_spill_due(segment) ? pl_segment_spill(segment, &created) : PL_OK;
 }
@@ -180,7 +205,7 @@ static enum pl_err copy_segment(struct pl_clean *clean, int32_t i, bool last_of_
         return err;
     }
     while ((err = pl_scan_next(&source.scan)) == PL_OK) {
-        err = pl_clean_pace(clean, pl_batch_size(&source.scan.header));
+        err = keep_pace(clean, pl_batch_size(&source.scan.header));
         if (err != PL_OK) {
             break;
         }
@@ -250,6 +275,7 @@ static enum pl_err clean_group(struct pl_clean *clean, struct pl_clean_group *gr
     }
     clean->output.segment = group->cleaned;
     clean->output.filled = 0;
+    clean->output.flushed = 0;
     group->cleaned->phase = PL_PHASE_CLEANED;
     bool created;
     err = pl_segment_open_file(group->cleaned, &created);
@@ -266,9 +292,10 @@ static enum pl_err clean_group(struct pl_clean *clean, struct pl_clean_group *gr
 
 static enum pl_err prepare(struct pl_clean *clean) {
     struct pl_batch_options options = pl_batch_options_default();
-    clean->block = malloc(PL_SCAN_BLOCK_BYTES);
-    clean->output.buffer = malloc(OUTPUT_BYTES);
-    clean->output.room = OUTPUT_BYTES;
+    size_t half = clean->limits.io_bytes / 2;
+    clean->block_room = clean->output.room = half > LEAST_IO_BYTES ? half : LEAST_IO_BYTES;
+    clean->block = malloc(clean->block_room);
+    clean->output.buffer = malloc(clean->output.room);
     if (clean->block == NULL || clean->output.buffer == NULL) {
         return PL_ERR_MEMORY;
     }
@@ -276,11 +303,11 @@ static enum pl_err prepare(struct pl_clean *clean) {
     if (err == PL_OK) {
         err = pl_batch_builder_create(&options, &clean->builder);
     }
-    return err == PL_OK ? pl_clean_map_init(&clean->map, clean->limits.map_bytes) : err;
+    return err == PL_OK ? pl_clean_map_init(&clean->map, clean->limits.map_bytes, clean->limits.map_load) : err;
 }
 
 void pl_clean_run(struct pl_clean *clean) {
-    clean->started_ns = clean->clock->monotonic_ns(clean->clock->context);
+    uint64_t began_ns = now_ns(clean);
     enum pl_err err = prepare(clean);
     if (err == PL_OK) {
         err = build_map(clean);
@@ -293,6 +320,7 @@ void pl_clean_run(struct pl_clean *clean) {
         err = clean_group(clean, &clean->groups[i]);
     }
     clean->result.cleaned_end = clean->mapped_end;
+    clean->result.busy_ns = now_ns(clean) - began_ns;
     clean->err = err;
 }
 

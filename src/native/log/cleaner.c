@@ -66,7 +66,7 @@ static bool is_due(const struct pl_log *log, const struct range *range) {
         return false;
     }
     double ratio = (double)range->dirty_bytes / (double)(range->dirty_bytes + range->clean_bytes);
-    return range->overdue || ratio >= log->config.min_cleanable_dirty_ratio;
+    return range->overdue || ratio > log->config.min_cleanable_dirty_ratio;
 }
 
 /* ---- what the run takes along ---- */

@@ -145,6 +145,8 @@ static enum pl_err open_folder(struct pl_log *log, const struct pl_log_open *ope
     err = log->folder_changed ? flush_now(log) : PL_OK;
     log->flushed_end = log->log_end;
     log->recovery_point = err == PL_OK ? log->log_end : open->recovery_point;
+    bool known = open->cleaned_end <= log->log_end && open->cleaned_end > log->log_start;
+    log->cleaned_end = known ? open->cleaned_end : 0;
     return err == PL_ERR_NO_SPACE ? PL_OK : err;
 }
 

@@ -93,6 +93,7 @@ struct pl_log_open {
     bool clean_shutdown;                /* the marker was found: no scan */
     int64_t recovery_point;             /* everything below is known to be on disk; 0: scan all */
     int64_t log_start_offset;           /* from the checkpoint; 0 when none */
+    int64_t cleaned_end;                /* likewise: what compaction has seen */
     struct pl_log_recovered *recovered; /* set when not NULL */
 };
 
@@ -117,7 +118,7 @@ struct pl_log_offsets {
     int64_t first_unstable; /* of the oldest transaction that is open, or whose marker was not
                                below the high watermark at the last pl_log_last_stable; -1: none */
     int64_t size_bytes;
-    int64_t cleaned_end; /* compaction has seen everything below, since the log was opened */
+    int64_t cleaned_end; /* compaction has seen everything below */
     int32_t segment_count;
     int32_t latest_epoch; /* -1: none */
     bool offline;
@@ -248,9 +249,12 @@ PL_MUST_CHECK enum pl_err pl_log_housekeep(struct pl_log *log, int64_t now_ms, i
 
 /* ---- compaction (KIP-58, KIP-98, KIP-534): begin and end under the lock, run without it ---- */
 struct pl_clean;
+struct pl_clean_pace;
 struct pl_clean_limits {
-    size_t map_bytes;         /* memory for the newest offset of each key, 24 bytes a key and up */
-    int64_t bytes_per_second; /* of reading; INT64_MAX: as fast as it goes */
+    size_t map_bytes;           /* memory for the newest offset of each key, 24 bytes a key */
+    double map_load;            /* part of it that may be used, the rest makes it quick */
+    size_t io_bytes;            /* of the buffers for reading and writing together */
+    struct pl_clean_pace *pace; /* outlives the clean; NULL: as fast as it goes */
 };
 /* NULL in *clean when nothing is due: no compact policy, too little is dirty, too young. What is
  * cleaned is sealed, flushed and below `bound` (the last stable offset). At most one clean a log
@@ -263,6 +267,7 @@ void pl_clean_cancel(struct pl_clean *clean); /* any thread; run returns soon */
 struct pl_cleaned {
     int64_t bytes_before, bytes_after, records_before, records_after;
     int64_t cleaned_end; /* from here on the log is dirty */
+    uint64_t busy_ns;    /* that the run has taken */
 };
 /* Puts the cleaned segments in place of their sources, or removes them when the run failed or
  * was cancelled (then the log is as before and the error is told). Frees the clean. */

@@ -44,6 +44,14 @@ static void on_offline(void *context, uint64_t handle) {
     }
 }
 
+static void on_uncleanable(void *context, uint64_t handle) {
+    struct pl_engine *engine = context;
+    const struct pl_event event = {.kind = PL_EVENT_UNCLEANABLE, .handle = handle};
+    if (pl_outbox_send(&engine->reactor.outbox, &event) != PL_OK) {
+        pl_reactor_warn(&engine->reactor, "a log can't be compacted");
+    }
+}
+
 static enum pl_err open_broker(struct pl_engine *engine, const struct pl_engine_options *options) {
     struct pl_reactor *reactor = &engine->reactor;
     const struct pl_broker_options broker = {
@@ -52,7 +60,10 @@ static enum pl_err open_broker(struct pl_engine *engine, const struct pl_engine_
         .workers = engine->workers,
         .pool = reactor->pool,
         .timers = &reactor->timers,
-        .sink = {.context = engine, .done = on_done, .offline = on_offline},
+        .sink = {.context = engine,
+                 .done = on_done,
+                 .offline = on_offline,
+                 .uncleanable = on_uncleanable},
         .node_id = options->node_id,
         .fetch_max_bytes = options->fetch_max_bytes,
         .fetch_session_slots = options->fetch_session_slots,

@@ -1,5 +1,6 @@
 /* The calls of pylog/engine.h about partitions: copied, queued, and passed to the broker on the
  * reactor; those that may run on any thread go to it directly. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,20 @@ void pl_engine_close_partitions(struct pl_engine *engine, uint64_t token, const 
 void pl_engine_configure_partition(struct pl_engine *engine, uint64_t handle,
                                    const struct pl_log_config *config) {
     pl_broker_configure_partition(engine->reactor.broker, handle, config);
+}
+
+static void run_configure_cleaner(struct pl_call *call) {
+    pl_broker_configure_cleaner(broker_of(call), call->bytes);
+}
+
+int pl_engine_configure_cleaner(struct pl_engine *engine,
+                                const struct pl_cleaner_settings *settings) {
+    const struct pl_call call = {.bytes = copy_of(settings, sizeof *settings)};
+    if (call.bytes == NULL || !pl_call_send(engine, run_configure_cleaner, &call)) {
+        free(call.bytes);
+        return ENOMEM;
+    }
+    return 0;
 }
 
 /* ---- looking ---- */

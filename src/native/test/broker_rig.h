@@ -50,6 +50,7 @@ struct rig {
     bool is_done[RIG_TOKENS];
     uint64_t next_token;
     int offline;
+    uint64_t uncleanable; /* handle of the last one */
     struct pl_client client; /* that requests come from */
     uint8_t frames[RIG_FRAMES][RIG_FRAME]; /* of the requests of a turn, one after the other */
     uint32_t next_frame;
@@ -104,6 +105,10 @@ static void rig_on_offline(void *context, uint64_t handle) {
     ((struct rig *)context)->offline++;
 }
 
+static void rig_on_uncleanable(void *context, uint64_t handle) {
+    ((struct rig *)context)->uncleanable = handle;
+}
+
 /* ---- open and close ---- */
 
 struct rig_options {
@@ -136,7 +141,7 @@ static void rig_open(struct rig *rig, const struct rig_options *options) {
         .workers = rig->workers,
         .pool = rig->pool,
         .timers = &rig->timers,
-        .sink = {rig, rig_on_done, rig_on_offline},
+        .sink = {rig, rig_on_done, rig_on_offline, rig_on_uncleanable},
         .node_id = 1,
         .fetch_max_bytes = options->fetch_max_bytes,
         .fetch_session_slots = options->session_slots,

@@ -84,6 +84,10 @@ void pl_broker_close_partitions(struct pl_broker *broker, uint64_t token, const 
     (void)handles, (void)count, (void)delete_files;
     fake_done(broker, token);
 }
+void pl_broker_configure_cleaner(struct pl_broker *broker,
+                                 const struct pl_cleaner_settings *settings) {
+    (void)broker, (void)settings;
+}
 void pl_broker_append(struct pl_broker *broker, uint64_t token, uint64_t handle, uint8_t *bytes,
                       size_t length, bool coordinator, enum pl_append_wait wait) {
     (void)handle, (void)length, (void)coordinator, (void)wait;

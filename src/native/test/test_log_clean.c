@@ -4,6 +4,7 @@
 #include "test/sim_fs.h"
 
 #include "log/clean_map.h"
+#include "log/clean_pace.h"
 
 enum { RETENTION_MS = 5000 };
 
@@ -24,7 +25,7 @@ static struct kit *begin(void) {
 }
 
 static struct pl_clean *begin_clean(struct kit *kit, size_t map_bytes) {
-    struct pl_clean_limits limits = {.map_bytes = map_bytes, .bytes_per_second = INT64_MAX};
+    struct pl_clean_limits limits = {.map_bytes = map_bytes, .map_load = 0.9};
     struct pl_clean *clean;
     int64_t bound = pl_log_last_stable(kit->log, kit_offsets(kit).flushed_end);
     CHECK_OK(pl_log_clean_begin(kit->log, kit->now.wall_ms, bound, &limits, &clean));
@@ -235,7 +236,7 @@ static void nothing_is_cleaned_before_it_is_due(void) {
     kit->now.wall_ms += 60;
     struct pl_clean *due = begin_clean(kit, 1 << 20); /* overdue */
     CHECK(due != NULL);
-    struct pl_clean_limits limits = {1 << 20, INT64_MAX};
+    struct pl_clean_limits limits = {.map_bytes = 1 << 20, .map_load = 0.9};
     struct pl_clean *second;
     CHECK_EQ(pl_log_clean_begin(kit->log, 0, 0, &limits, &second), PL_ERR_BUSY);
     pl_clean_run(due);
@@ -274,7 +275,7 @@ static void a_map_too_small_for_all_keys_cleans_in_several_goes(void) {
     int64_t before = kit_offsets(kit).cleaned_end;
     int goes = 0;
     for (;; goes++) {
-        clean_with(kit, 1); /* 768 keys at the least */
+        clean_with(kit, 1); /* 921 keys at the least */
         if (kit_offsets(kit).cleaned_end == before) {
             break;
         }
@@ -549,6 +550,23 @@ static void a_fault_at_any_call_of_a_clean_loses_no_value(void) {
 /* ---- the hash ---- */
 
 /* The first two vectors of the authors' test program, key 00 01 … 0f. */
+static void the_pace_is_that_of_all_who_share_it(void) {
+    struct pl_clean_pace pace;
+    pl_clean_pace_open(&pace);
+    CHECK_EQ(pl_clean_pace_take(&pace, SIZE_MAX, 5), 5); /* no limit */
+    CHECK_EQ(pl_clean_pace_take(&pace, 1, 5), 5);
+    pl_clean_pace_set(&pace, 1000);
+    uint64_t second = 1000000000, now = 7 * second;
+    CHECK_EQ(pl_clean_pace_take(&pace, 500, now), now);
+    CHECK_EQ(pl_clean_pace_take(&pace, 1000, now), now + second / 2);
+    CHECK_EQ(pl_clean_pace_take(&pace, 1, now + second), now + second / 2 * 3);
+    CHECK_EQ(pl_clean_pace_take(&pace, 1, now + 9 * second), now + 9 * second); /* not saved up */
+    pl_clean_pace_set(&pace, 1e-300);
+    CHECK_EQ(pl_clean_pace_take(&pace, 1, now), now);
+    CHECK_EQ(pl_clean_pace_take(&pace, 1, now), now + 3600 * second);
+    pl_clean_pace_close(&pace);
+}
+
 static void siphash_gives_the_published_values(void) {
     static const uint8_t none[16] = {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6,
                                      0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93};
@@ -573,6 +591,7 @@ int main(void) {
     RUN(aborted_records_go_and_their_markers_follow);
     RUN(readers_see_the_same_values_before_and_after);
     RUN(a_fault_at_any_call_of_a_clean_loses_no_value);
+    RUN(the_pace_is_that_of_all_who_share_it);
     RUN(siphash_gives_the_published_values);
     return check_end();
 }

@@ -2,6 +2,13 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { BACKGROUND_NICE = 10 };
+/* ioprio_set(2), which the C library does not declare: this thread, best effort, lowest level. */
+enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_LOWEST = 2 << 13 | 7 };
 
 struct queue {
     struct pl_mail *first, **end; /* linked by mail.next: a job is in one queue at a time */
@@ -16,7 +23,8 @@ struct pl_worker_pool { /* owned by the engine */
     int idle;      /* threads that wait */
     int signalled; /* of those: have been woken and are on their way */
     bool ending;
-    int count;
+    bool background;
+    int count, room;
     pthread_t threads[];
 };
 
@@ -36,8 +44,8 @@ static struct pl_job *pop(struct queue *queue) {
 }
 
 static bool slow_may_run(const struct pl_worker_pool *pool) {
-    return pool->slow.first != NULL &&
-           (pool->slow_running < pool->count - 1 || pool->count == 1);
+    bool one_is_left = pool->slow_running < pool->count - 1 || pool->count == 1;
+    return pool->slow.first != NULL && one_is_left;
 }
 
 static void deliver_job(struct pl_mail *mail) {
@@ -66,8 +74,17 @@ static void wait_for_work(struct pl_worker_pool *pool) {
     }
 }
 
+/* A system that refuses it runs the thread like any other. */
+static void step_back(void) {
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_LOWEST);
+}
+
 static void *work(void *argument) {
     struct pl_worker_pool *pool = argument;
+    if (pool->background) {
+        step_back();
+    }
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         if (pool->flushes.first != NULL) {
@@ -85,16 +102,31 @@ static void *work(void *argument) {
     return NULL;
 }
 
-static bool start_threads(struct pl_worker_pool *pool, int threads) {
+int pl_worker_pool_grow(struct pl_worker_pool *pool, int threads) {
+    int wanted = threads < pool->room ? threads : pool->room;
     pthread_mutex_lock(&pool->lock); /* nobody reads count before it is final */
-    for (int i = 0; i < threads; i++) {
-        if (pthread_create(&pool->threads[i], NULL, work, pool) != 0) {
-            break;
-        }
+    while (pool->count < wanted &&
+           pthread_create(&pool->threads[pool->count], NULL, work, pool) == 0) {
         pool->count++;
     }
+    int count = pool->count;
     pthread_mutex_unlock(&pool->lock);
-    return pool->count == threads;
+    return count;
+}
+
+static struct pl_worker_pool *make_pool(int room, struct pl_mailbox *completions) {
+    struct pl_worker_pool *pool =
+        calloc(1, sizeof *pool + (size_t)room * sizeof pool->threads[0]);
+    if (pool == NULL) {
+        return NULL;
+    }
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pool->flushes.end = &pool->flushes.first;
+    pool->slow.end = &pool->slow.first;
+    pool->completions = completions;
+    pool->room = room;
+    return pool;
 }
 
 enum pl_err pl_worker_pool_create(int threads, struct pl_mailbox *completions,
@@ -102,20 +134,22 @@ enum pl_err pl_worker_pool_create(int threads, struct pl_mailbox *completions,
     if (threads < 1) {
         return PL_ERR_INVALID;
     }
-    struct pl_worker_pool *pool =
-        calloc(1, sizeof *pool + (size_t)threads * sizeof pool->threads[0]);
-    if (pool == NULL) {
-        return PL_ERR_MEMORY;
-    }
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->wake, NULL);
-    pool->flushes.end = &pool->flushes.first;
-    pool->slow.end = &pool->slow.first;
-    pool->completions = completions;
-    if (!start_threads(pool, threads)) {
+    struct pl_worker_pool *pool = make_pool(threads, completions);
+    if (pool == NULL || pl_worker_pool_grow(pool, threads) < threads) {
         pl_worker_pool_destroy(pool);
         return PL_ERR_MEMORY;
     }
+    *out = pool;
+    return PL_OK;
+}
+
+enum pl_err pl_worker_pool_create_background(const struct pl_worker_pool *beside, int room,
+                                             struct pl_worker_pool **out) {
+    struct pl_worker_pool *pool = make_pool(room, beside->completions);
+    if (pool == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    pool->background = true;
     *out = pool;
     return PL_OK;
 }
@@ -138,7 +172,7 @@ void pl_worker_pool_destroy(struct pl_worker_pool *pool) {
 
 void pl_worker_submit(struct pl_worker_pool *pool, struct pl_job *job, enum pl_job_kind kind) {
     pthread_mutex_lock(&pool->lock);
-    push(kind == PL_JOB_SLOW ? &pool->slow : &pool->flushes, job);
+    push(kind == PL_JOB_SLOW && !pool->background ? &pool->slow : &pool->flushes, job);
     bool wake = pool->idle > pool->signalled;
     pool->signalled += wake ? 1 : 0;
     pthread_mutex_unlock(&pool->lock);

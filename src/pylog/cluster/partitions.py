@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from pylog.cluster.image import Image, TopicImage
 from pylog.cluster.metadata import Metadata
 from pylog.config import BrokerConfig
-from pylog.engine import Engine, EngineError, LogConfig, Partition, PartitionSpec
+from pylog.engine import (
+    Engine,
+    EngineError,
+    LogConfig,
+    Partition,
+    PartitionOffsets,
+    PartitionSpec,
+)
 from pylog.log.checkpoint import (
+    CLEANER_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
     MalformedCheckpoint,
@@ -48,6 +56,7 @@ class LocalPartitions:
         self._by_topic: dict[str, dict[int, Partition]] = {}
         self._by_handle: dict[int, Partition] = {}
         self._offline: set[Key] = set()
+        self._uncleanable: set[Key] = set()
         self._changed: set[str] = set()
         self._busy = asyncio.Lock()
 
@@ -87,6 +96,7 @@ class LocalPartitions:
                 clean,
                 self._checkpoint(RECOVERY_POINT_FILE),
                 self._checkpoint(LOG_START_FILE),
+                self._checkpoint(CLEANER_FILE),
             )
         self._metadata.listen(self._note)
 
@@ -149,6 +159,7 @@ class LocalPartitions:
         del self._open[key]
         del self._by_handle[partition.handle]
         self._offline.discard(key)
+        self._uncleanable.discard(key)
         siblings = self._by_topic[partition.topic]
         del siblings[partition.partition]
         if not siblings:
@@ -160,6 +171,7 @@ class LocalPartitions:
         clean: bool = True,
         recovery_points: Mapping[Key, int] = _NOTHING,
         log_starts: Mapping[Key, int] = _NOTHING,
+        cleaned_ends: Mapping[Key, int] = _NOTHING,
     ) -> None:
         specs = []
         for topic in topics:
@@ -179,6 +191,7 @@ class LocalPartitions:
                         recovery_points.get(key, 0),
                         log_starts.get(key, 0),
                         state.leader_epoch,
+                        cleaned_ends.get(key, 0),
                     )
                 )
         if clean:
@@ -235,21 +248,39 @@ class LocalPartitions:
             self._offline.add((partition.topic, partition.partition))
             _log.error("log offline after a failed write", extra={"log": repr(partition)})
 
+    def note_uncleanable(self, handle: int) -> None:
+        """Note that compaction has given up the log behind an engine handle."""
+        partition = self._by_handle.get(handle)
+        if partition is not None:
+            self._uncleanable.add((partition.topic, partition.partition))
+            _log.error(
+                "log can't be compacted, see pylog log verify", extra={"log": repr(partition)}
+            )
+
+    @property
+    def uncleanable(self) -> Collection[Key]:
+        """The logs that compaction leaves alone until the next start."""
+        return self._uncleanable
+
     # ---- checkpoints and the end ----
 
     async def checkpoint(self) -> None:
         """Write down what is flushed and where logs start. OSError leaves the old checkpoints."""
-        flushed, starts = self._offsets()
-        await asyncio.to_thread(self._write, flushed, starts)
+        await asyncio.to_thread(self._write, self._offsets())
 
-    def _offsets(self) -> tuple[dict[Key, int], dict[Key, int]]:
-        offsets = {key: partition.offsets() for key, partition in self._open.items()}
-        flushed = {key: item.recovery_point for key, item in offsets.items()}
-        return flushed, {k: item.log_start for k, item in offsets.items() if item.log_start > 0}
+    def _offsets(self) -> dict[Key, PartitionOffsets]:
+        return {key: partition.offsets() for key, partition in self._open.items()}
 
-    def _write(self, recovery_points: Mapping[Key, int], log_starts: Mapping[Key, int]) -> None:
-        write_checkpoint(self._folder.path / RECOVERY_POINT_FILE, recovery_points)
-        write_checkpoint(self._folder.path / LOG_START_FILE, log_starts)
+    def _write(self, offsets: Mapping[Key, PartitionOffsets], closed: bool = False) -> None:
+        """``closed``: everything up to the log ends is flushed."""
+        flushed = {
+            k: item.log_end if closed else item.recovery_point for k, item in offsets.items()
+        }
+        starts = {key: item.log_start for key, item in offsets.items() if item.log_start > 0}
+        cleaned = {key: item.cleaned_end for key, item in offsets.items() if item.cleaned_end > 0}
+        write_checkpoint(self._folder.path / RECOVERY_POINT_FILE, flushed)
+        write_checkpoint(self._folder.path / LOG_START_FILE, starts)
+        write_checkpoint(self._folder.path / CLEANER_FILE, cleaned)
 
     async def stop(self) -> bool:
         """Flush and close every log and write the checkpoints; whether all went well.
@@ -257,11 +288,10 @@ class LocalPartitions:
         Nothing may be appended any more.
         """
         async with self._busy:
-            ends = {key: partition.offsets().log_end for key, partition in self._open.items()}
-            flushed, starts = self._offsets()
+            offsets = self._offsets()
             closed = await self._close_all()
             try:
-                self._write(ends if closed else flushed, starts)
+                self._write(offsets, closed)
             except OSError as error:
                 _log.error("checkpoint not written", extra={"error": str(error)})
                 closed = False

@@ -6,6 +6,7 @@ meta.properties                    which cluster and broker the folder belongs t
 .kafka_cleanshutdown               the last broker flushed every log before it ended
 recovery-point-offset-checkpoint   up to where each log is known to be on the disk
 log-start-offset-checkpoint        where each log starts, if above its first segment
+cleaner-offset-checkpoint          up to where compaction has seen each log
 metadata.db                        the embedded metadata store (ours)
 TOPIC-PARTITION/                   a log: segments and indexes, partition.metadata
 =================================  ==============================================================

@@ -7,7 +7,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from pylog.config import BrokerConfig
-from pylog.engine import Durability, LogConfig, TimestampType
+from pylog.engine import CleanerSettings, Durability, LogConfig, TimestampType
 from pylog.options import TOPIC
 
 # The compression bits of a batch's attributes; -1 keeps what the producer has sent.
@@ -60,6 +60,19 @@ def log_config(config: BrokerConfig, overrides: Mapping[str, str]) -> LogConfig:
         compression_level=level or 0,
         delete_policy="delete" in policy,
         compact_policy="compact" in policy,
+    )
+
+
+def cleaner_settings(config: BrokerConfig) -> CleanerSettings:
+    """How a broker compacts its logs."""
+    enabled = config.flag("log.cleaner.enable")
+    return CleanerSettings(
+        threads=config.integer("log.cleaner.threads") if enabled else 0,
+        map_bytes=config.integer("log.cleaner.dedupe.buffer.size"),
+        map_load=config.number("log.cleaner.io.buffer.load.factor"),
+        io_bytes=config.integer("log.cleaner.io.buffer.size"),
+        bytes_per_second=config.number("log.cleaner.io.max.bytes.per.second"),
+        backoff_ms=config.integer("log.cleaner.backoff.ms"),
     )
 
 

@@ -34,6 +34,7 @@ from pylog.cluster.users import Users
 from pylog.config import BrokerConfig
 from pylog.engine import Engine, EngineOptions
 from pylog.log.layout import METADATA_STORE, DataFolder, WrongFolder
+from pylog.log.settings import cleaner_settings
 from pylog.server.access import Access
 from pylog.server.dispatch import Dispatcher
 from pylog.server.gate import Gate
@@ -125,6 +126,7 @@ class Broker:
     async def _start_services(self, clean: bool) -> None:
         await self._register()
         self.access.open(self.engine)
+        self.engine.configure_cleaner(cleaner_settings(self.config))
         self._follow_settings(Image(), self.metadata.image)
         self.metadata.listen(self._follow_settings)
         self.partitions = LocalPartitions(self.engine, self.folder, self.config, self.metadata)
@@ -146,6 +148,7 @@ class Broker:
             on_closed=self._on_connection_closed,
             on_opened=self.gate.take_stranger,
             on_offline=self.partitions.take_offline,
+            on_uncleanable=self.partitions.note_uncleanable,
             on_verify=lambda request: self.coordinators.verifier.on_verify(request),
         )
         self._background = [asyncio.create_task(self._checkpoint_often(), name="checkpoints")]
@@ -217,6 +220,7 @@ class Broker:
             metrics = after.configs_of("client-metrics")
             if before.configs_of("client-metrics") != metrics:
                 self.client_metrics.configure(metrics)
+            self.engine.configure_cleaner(cleaner_settings(self.config))
         if before.quotas is not after.quotas:
             self.engine.set_quotas(engine_rules(after.quotas))
 

@@ -55,6 +55,9 @@ def _engine_lines(broker: Broker) -> Iterator[str]:
     count = sum(len(topic.partitions) for topic in image.topics.values())
     yield from family("pylog_topics", "gauge", "Topics.", [({}, len(image.topics))])
     yield from family("pylog_partitions", "gauge", "Partitions.", [({}, count)])
+    stuck = len(broker.partitions.uncleanable)
+    text = "Partitions that compaction has given up."
+    yield from family("pylog_uncleanable_partitions", "gauge", text, [({}, stuck)])
 
 
 def _request_lines(broker: Broker) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pylog.config import BrokerConfig
-from pylog.engine import Durability, LogConfig, TimestampType
-from pylog.log.settings import log_config, spread_rolls
+from pylog.engine import CleanerSettings, Durability, LogConfig, TimestampType
+from pylog.log.settings import cleaner_settings, log_config, spread_rolls
 from pylog.options import BROKER
 
 DEFAULTS = BrokerConfig(BROKER, {})
@@ -15,6 +17,13 @@ DEFAULTS = BrokerConfig(BROKER, {})
 def test_the_defaults_of_the_table_are_those_of_the_engine() -> None:
     expected = LogConfig(timestamp_before_max_ms=2**63 - 1)
     assert log_config(DEFAULTS, {}) == expected
+
+
+def test_the_cleaner_has_the_defaults_of_the_table() -> None:
+    expected = CleanerSettings(bytes_per_second=sys.float_info.max)
+    assert cleaner_settings(DEFAULTS) == expected
+    disabled = BrokerConfig(BROKER, {"log.cleaner.enable": "false"})
+    assert cleaner_settings(disabled) == expected._replace(threads=0)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ enum pl_event_kind {
     PL_EVENT_DONE,        /* of a call with a token */
     PL_EVENT_CLOSED,      /* a connection that had sent a control request is gone */
     PL_EVENT_OFFLINE,     /* a log went offline: handle is its partition's */
+    PL_EVENT_UNCLEANABLE, /* a log holds what compaction can't read, and is left as it is until
+                             the next start: handle is its partition's */
     PL_EVENT_OPENED,  /* of a listener that asks: owes one pl_engine_admit; peer, local, listener */
     PL_EVENT_WARNING,     /* data: text for the operator's log */
     PL_EVENT_VERIFY,      /* transactions begin on partitions: owes one pl_engine_verified.
@@ -185,6 +187,7 @@ struct pl_partition_open {
     bool clean_shutdown;
     int64_t recovery_point;
     int64_t log_start_offset;
+    int64_t cleaned_end;
     int32_t leader_epoch;
 };
 struct pl_partition_opened { /* DONE.data is an array of these */
@@ -211,10 +214,26 @@ struct pl_partition_offsets {
     int64_t size_bytes;
     int32_t leader_epoch;
     int32_t segment_count;
+    int64_t cleaned_end; /* compaction has seen everything below */
     bool offline;
+    bool uncleanable;    /* compaction has given the log up, see PL_EVENT_UNCLEANABLE */
 };
 int16_t pl_engine_partition_offsets(struct pl_engine *engine, uint64_t handle,
                                     struct pl_partition_offsets *offsets);
+
+/* Compaction, of all logs that ask for it: Kafka's log.cleaner.* settings. */
+struct pl_cleaner_settings {
+    int32_t threads;         /* logs at a time, up to PL_MAX_CLEANER_THREADS; 0: none */
+    int64_t map_bytes;       /* log.cleaner.dedupe.buffer.size, of all threads together */
+    double map_load;         /* log.cleaner.io.buffer.load.factor */
+    int64_t io_bytes;        /* log.cleaner.io.buffer.size, likewise */
+    double bytes_per_second; /* read and written, likewise; INFINITY: as fast as it goes */
+    int64_t backoff_ms;      /* between looks when nothing was to be done */
+};
+/* Holds for cleans that begin afterwards, the rate also for those that are under way. Returns 0 or
+ * ENOMEM. */
+int pl_engine_configure_cleaner(struct pl_engine *engine,
+                                const struct pl_cleaner_settings *settings);
 
 enum pl_append_wait { PL_WAIT_WRITTEN, PL_WAIT_COMMITTED };
 /* Appends whole record batches for a coordinator or a tool. DONE when durable as asked:
@@ -265,6 +284,8 @@ struct pl_engine_counters {
     uint64_t bytes_received, bytes_sent;
     uint64_t records_appended, batches_appended, bytes_appended, bytes_fetched;
     uint64_t flushes, flush_errors, write_errors;
+    uint64_t cleans, clean_errors, clean_bytes_read, clean_bytes_written;
+    uint64_t clean_records_removed, clean_busy_ns;
     uint64_t reactor_turns, reactor_busy_ns;
 };
 void pl_engine_read_counters(const struct pl_engine *engine, struct pl_engine_counters *counters);
