@@ -148,23 +148,30 @@ def alter(wire: Wire, **changes: object) -> dict[str, int]:
     return {result.user: result.error_code for result in answer.results}
 
 
-def test_credentials_are_set_described_and_deleted(client: Wire, unique: str) -> None:
-    authenticate(client)
-    users = [upsertion(unique), upsertion("also-" + unique, mechanism=2, iterations=4096)]
-    assert alter(client, upsertions=users) == dict.fromkeys([unique, "also-" + unique], 0)
-    names = [UserName(name=name) for name in (unique, "nobody", unique + "x", unique + "x")]
-    answer = client.ask(DescribeUserScramCredentialsRequest(users=names))
-    assert {
+def described(wire: Wire, *names: str) -> dict[str, tuple[int, list[tuple[int, int]]]]:
+    """Error, and mechanism and iterations of each credential, by user; without names of all."""
+    users = [UserName(name=name) for name in names] or None
+    answer = wire.ask(DescribeUserScramCredentialsRequest(users=users))
+    return {
         result.user: (
             result.error_code,
             [(info.mechanism, info.iterations) for info in result.credential_infos],
         )
         for result in answer.results
-    } == {
+    }
+
+
+def test_credentials_are_set_described_and_deleted(client: Wire, unique: str) -> None:
+    authenticate(client)
+    users = [upsertion(unique), upsertion("also-" + unique, mechanism=2, iterations=4096)]
+    assert alter(client, upsertions=users) == dict.fromkeys([unique, "also-" + unique], 0)
+    assert described(client, unique, "nobody", unique + "x", unique + "x") == {
         unique: (0, [(1, 8192)]),
         "nobody": (ErrorCode.RESOURCE_NOT_FOUND, []),
         unique + "x": (ErrorCode.DUPLICATE_RESOURCE, []),
     }
+    every = described(client)
+    assert (every[unique], every["also-" + unique]) == ((0, [(1, 8192)]), (0, [(2, 4096)]))
     gone = [ScramCredentialDeletion(name=unique, mechanism=1)]
     assert alter(client, deletions=gone) == {unique: 0}
     assert alter(client, deletions=gone) == {unique: ErrorCode.RESOURCE_NOT_FOUND}

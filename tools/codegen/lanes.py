@@ -40,6 +40,7 @@ LANES: dict[int, str] = {
     31: "control",  # DeleteAcls
     32: "control",  # DescribeConfigs
     33: "control",  # AlterConfigs
+    34: "control",  # AlterReplicaLogDirs
     35: "control",  # DescribeLogDirs
     36: "control",  # SaslAuthenticate
     37: "control",  # CreatePartitions
@@ -53,6 +54,7 @@ LANES: dict[int, str] = {
     49: "control",  # AlterClientQuotas
     50: "control",  # DescribeUserScramCredentials
     51: "control",  # AlterUserScramCredentials
+    55: "control",  # DescribeQuorum
     57: "control",  # UpdateFeatures
     60: "control",  # DescribeCluster
     61: "control",  # DescribeProducers

@@ -13,7 +13,7 @@ from pylog.cluster.store import Write
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.security.credentials import Credential, ScramMechanism
 
-_TWICE: Final = "A user credential cannot be altered twice in the same request."
+_TWICE: Final = "A user can be named only once in a request."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Users:
     def describe(self, names: Sequence[str] | None) -> dict[str, list[tuple[int, int]] | ApiError]:
         """Mechanism and iterations of each credential, by user; None names all."""
         users = self._metadata.image.users
-        counts = Counter(names or users)
+        counts = Counter(names or list(users))  # of a mapping, Counter takes the values for counts
         return {
             name: self._describe_one(name) if count == 1 else _duplicate()
             for name, count in counts.items()

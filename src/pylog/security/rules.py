@@ -160,6 +160,7 @@ RULES: Final[dict[int, Rule]] = {
             )
         ]
     ),
+    34: _cluster(_O.ALTER),
     35: _cluster(_O.DESCRIBE),
     37: Rule(items=[Items(_O.ALTER, _TOPIC, "topics", "results")]),
     42: Rule(items=[Items(_O.DELETE, _GROUP, "groups_names", "results", "", "group_id")]),
@@ -178,6 +179,7 @@ RULES: Final[dict[int, Rule]] = {
     49: _cluster(_O.ALTER_CONFIGS),
     50: _cluster(_O.DESCRIBE),
     51: _cluster(_O.ALTER),
+    55: _cluster(_O.DESCRIBE),
     57: _cluster(_O.ALTER),
     61: Rule(
         items=[
