@@ -175,7 +175,7 @@ class SharePartition:
         given: list[Acquired] = []
         left = wish.max_records
         at = max(read_from, self.start_offset)
-        until_ms = now_ms + limits.lock_ms
+        lock = InFlight(RecordState.ACQUIRED, 0, wish.member_id, now_ms + limits.lock_ms)
         for batch in batches:
             if batch.first_offset > at:
                 self._archive_unread(at, batch.first_offset - 1)
@@ -188,26 +188,43 @@ class SharePartition:
                 continue
             if left <= 0 or self._is_full(first, limits):
                 break
-            last = min(batch.last_offset, first + left - 1) if wish.strict else batch.last_offset
-            taken = self._acquire_range(first, last, wish.member_id, until_ms)
-            left -= sum(item.last_offset - item.first_offset + 1 for item in taken)
+            free, isolated = self._free(first, batch.last_offset, limits)
+            if isolated and given:
+                break
+            taken = self._lock(free, lock, left if wish.strict else batch.last_offset - first + 1)
+            left = 0 if isolated else left - sum(_size(item) for item in taken)
             given += taken
         return _in_pieces(given, batches, wish.batch_size)
 
     def _is_full(self, offset: int, limits: Limits) -> bool:
         return offset >= self.end_offset and offset - self.start_offset >= limits.in_flight
 
-    def _acquire_range(
-        self, first: int, last: int, member_id: str, until_ms: int
-    ) -> list[Acquired]:
-        taken = []
+    def _free(self, first: int, last: int, limits: Limits) -> tuple[list[Acquired], bool]:
+        """What may be delivered next in a range; whether that is to go alone."""
+        free: list[Acquired] = []
         for item in self._offsets.over(first, last):
-            before = item.value
-            if before is None or before.state is RecordState.AVAILABLE:
-                deliveries = 1 if before is None else before.deliveries + 1
-                value = InFlight(RecordState.ACQUIRED, deliveries, member_id, until_ms)
-                self._offsets.put(item.first, item.last, value)
-                taken.append(Acquired(item.first, item.last, deliveries))
+            deliveries = 0
+            if item.value is not None:
+                if item.value.state is not RecordState.AVAILABLE:
+                    continue
+                deliveries = item.value.deliveries
+            together = _most_together(deliveries, len(item), limits)
+            if together is not None:
+                part = Acquired(item.first, item.first + together - 1, deliveries + 1)
+                return (free, False) if free else ([part], True)
+            free.append(Acquired(item.first, item.last, deliveries + 1))
+        return free, False
+
+    def _lock(self, free: Iterable[Acquired], lock: InFlight, room: int) -> list[Acquired]:
+        """Give these to the lock's member, up to ``room`` records."""
+        taken = []
+        for first, last, deliveries in free:
+            last = min(last, first + room - 1)
+            if first > last:
+                break
+            self._offsets.put(first, last, lock._replace(deliveries=deliveries))
+            taken.append(Acquired(first, last, deliveries))
+            room -= last - first + 1
         return taken
 
     def _archive_unread(self, first: int, last: int) -> None:
@@ -222,7 +239,8 @@ class SharePartition:
         self, member_id: str, batches: Sequence[AcknowledgedBatch], limits: Limits, now_ms: int
     ) -> Change:
         """All of it or nothing: INVALID_RECORD_STATE when the member does not hold a record,
-        INVALID_REQUEST for offsets that nobody was given. What is done already is passed over."""
+        INVALID_REQUEST for offsets above all that is in flight. What lies below the start offset
+        is done already and passed over."""
         pieces = [piece for batch in batches for piece in self._pieces_of(batch, member_id)]
         return self._change(
             [
@@ -234,7 +252,7 @@ class SharePartition:
     def _pieces_of(
         self, batch: AcknowledgedBatch, member_id: str
     ) -> list[tuple[int, int, InFlight, int]]:
-        if batch.last_offset >= self.end_offset:
+        if batch.last_offset >= self.end_offset and self._offsets:
             raise ApiError(ErrorCode.INVALID_REQUEST, "Records were acknowledged before delivery.")
         pieces = []
         for first, last, kind in _by_type(batch):
@@ -295,6 +313,17 @@ class SharePartition:
                 break
             self.start_offset = item.last + 1
         self._offsets.drop_below(self.start_offset)
+
+
+def _most_together(deliveries: int, count: int, limits: Limits) -> int | None:
+    """How many of ``count`` records go together after so many deliveries; None: any number.
+
+    From half of the limit on they go in ever smaller parts, at last alone: so a record that can't
+    be processed does not take its neighbours along to the limit.
+    """
+    if limits.deliveries <= 2 or 2 * deliveries < limits.deliveries:
+        return None
+    return 1 if deliveries + 1 >= limits.deliveries else max(count // 2, 1)
 
 
 def _is_acquired(value: InFlight) -> bool:

@@ -352,6 +352,8 @@ class _Fetch:
                 self._results[partition].error = error
                 continue
             if seen is not None:
+                if found and seen.size_bytes > bytes_left:
+                    break  # it is served first next time
                 found.append((partition, seen))
                 records_left -= _records_in(seen)
                 bytes_left -= seen.size_bytes

@@ -64,6 +64,15 @@ def test_strict_member_gets_not_one_record_more() -> None:
     assert acquire(partition, "bob", 15, strict=True) == [(5, 19, 1)]
 
 
+def test_strict_members_share_one_batch() -> None:
+    partition = SharePartition(0)
+    for first in (0, 3, 6):
+        assert acquire(partition, "anna", 3, strict=True) == [(first, first + 2, 1)]
+    assert acquire(partition, "bob", 3, strict=True) == [(9, 11, 1)]
+    acknowledge(partition, "anna", (1, 1, RELEASE), (4, 7, RELEASE))
+    assert acquire(partition, "bob", 3, strict=True) == [(1, 1, 2), (4, 5, 2)]
+
+
 def test_acquired_records_are_cut_at_batches_of_the_wanted_size() -> None:
     partition = SharePartition(0)
     assert acquire(partition, "anna", 40, batch_size=15) == [(0, 19, 1), (20, 39, 1)]
@@ -78,10 +87,34 @@ def test_start_offset_moves_over_what_is_done() -> None:
 
 def test_released_records_come_again_until_the_limit() -> None:
     partition = SharePartition(0)
+    batches = [LogBatch(0, 0, True)]
     for delivery in (1, 2, 3):
-        assert acquire(partition, "anna") == [(0, 9, delivery)]
-        stored = acknowledge(partition, "anna", (0, 9, RELEASE))
-    assert stored == (10, []), "after the last delivery they are archived"
+        assert acquire(partition, "anna", batches=batches) == [(0, 0, delivery)]
+        stored = acknowledge(partition, "anna", (0, 0, RELEASE))
+    assert stored == (1, []), "after the last delivery they are archived"
+
+
+def test_records_that_come_back_often_are_delivered_apart() -> None:
+    partition = SharePartition(0)
+    limits = Limits(deliveries=5, in_flight=100, lock_ms=1_000)
+    wish = Wish("anna", 100, 100)
+    seen = []
+    while (offset := partition.next_offset(limits)) is not None and offset < 8:
+        [got] = partition.acquire(wish, offset, [LogBatch(0, 7, True)], limits, 0)
+        seen.append(tuple(got))
+        released = AcknowledgedBatch(got.first_offset, got.last_offset, [RELEASE])
+        partition.acknowledge("anna", [released], limits, 0)
+    assert seen[:4] == [(0, 7, 1), (0, 7, 2), (0, 7, 3), (0, 3, 4)]
+    assert [item for item in seen if item[2] == 5] == [(o, o, 5) for o in range(8)]
+
+
+def test_fresh_records_do_not_go_with_one_on_its_last_delivery() -> None:
+    partition = SharePartition(0)
+    for _ in range(2):
+        acquire(partition, "anna", batches=TENS[:1])
+        acknowledge(partition, "anna", (0, 9, RELEASE))
+    assert acquire(partition, "anna", 100) == [(0, 0, 3)]
+    assert acquire(partition, "anna", 100) == [(1, 1, 3)]
 
 
 def test_only_the_holder_may_acknowledge() -> None:
@@ -93,6 +126,12 @@ def test_only_the_holder_may_acknowledge() -> None:
     with pytest.raises(ApiError) as refused:
         acknowledge(partition, "anna", (0, 10, ACCEPT))
     assert refused.value.code == ErrorCode.INVALID_REQUEST
+
+
+def test_nothing_can_be_acknowledged_where_nothing_is_in_flight() -> None:
+    with pytest.raises(ApiError) as refused:
+        acknowledge(SharePartition(0), "anna", (0, 0, ACCEPT))
+    assert refused.value.code == ErrorCode.INVALID_RECORD_STATE
 
 
 def test_a_refused_acknowledgement_changes_nothing() -> None:
@@ -161,10 +200,10 @@ def test_deleted_records_are_nobodys() -> None:
 
 
 def test_what_was_stored_is_where_a_restart_goes_on() -> None:
-    stored = [StateBatch(0, 4, 2, 1), StateBatch(5, 9, 0, 2), StateBatch(20, 29, 2, 1)]
+    stored = [StateBatch(0, 4, 2, 1), StateBatch(5, 9, 0, 1), StateBatch(20, 29, 2, 1)]
     partition = SharePartition(0, stored)
     assert partition.start_offset == 5
-    assert acquire(partition, "anna", 15) == [(5, 9, 3), (10, 19, 1)]
+    assert acquire(partition, "anna", 15) == [(5, 9, 2), (10, 19, 1)]
     assert partition.next_offset(LIMITS) == 30
 
 
