@@ -610,6 +610,96 @@ BROKER: Final = Table(
             "Most members of a group of the consumer protocol.",
             at_least(1),
         ),
+        # ---- streams groups ----
+        _int(
+            "group.streams.session.timeout.ms",
+            "45000",
+            "Silence after which a member of a streams group is removed.",
+            at_least(1),
+        ),
+        _int(
+            "group.streams.min.session.timeout.ms",
+            "45000",
+            "Shortest streams.session.timeout.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.streams.max.session.timeout.ms",
+            "60000",
+            "Longest streams.session.timeout.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.streams.heartbeat.interval.ms",
+            "5000",
+            "What a member of a streams group is told to wait between two heartbeats.",
+            at_least(1),
+        ),
+        _int(
+            "group.streams.min.heartbeat.interval.ms",
+            "5000",
+            "Shortest streams.heartbeat.interval.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.streams.max.heartbeat.interval.ms",
+            "15000",
+            "Longest streams.heartbeat.interval.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.streams.max.size",
+            _INT_MAX,
+            "Most members of a streams group.",
+            at_least(1),
+        ),
+        _int(
+            "group.streams.num.standby.replicas",
+            "0",
+            "Members that follow each task with state, besides the one that processes it.",
+            at_least(0),
+        ),
+        _int(
+            "group.streams.max.standby.replicas",
+            "2",
+            "Largest streams.num.standby.replicas that a group may have.",
+            at_least(0),
+        ),
+        _int(
+            "group.streams.initial.rebalance.delay.ms",
+            "3000",
+            "How long a streams group that was empty waits for members until it assigns tasks.",
+            at_least(0),
+        ),
+        _int(
+            "group.streams.assignment.interval.ms",
+            "1000",
+            "Least time between two assignments of a streams group.",
+            at_least(0),
+        ),
+        _int(
+            "group.streams.min.assignment.interval.ms",
+            "0",
+            "Smallest streams.assignment.interval.ms that a group may have.",
+            at_least(0),
+        ),
+        _int(
+            "group.streams.max.assignment.interval.ms",
+            "15000",
+            "Largest streams.assignment.interval.ms that a group may have.",
+            at_least(0),
+        ),
+        _list(
+            "group.streams.assignors",
+            "sticky",
+            "Assignors of streams groups; the first is the default.",
+            one_of("sticky"),
+        ),
+        _list(
+            "group.streams.rack.aware.assignment.tags",
+            "",
+            "Client tags that members of streams groups are to have, to spread standbys by.",
+        ),
         # ---- transactions ----
         _int(
             "transaction.max.timeout.ms",
@@ -783,6 +873,45 @@ GROUP: Final = Table(
             "share.session.timeout.ms",
             "group.share.session.timeout.ms",
             "Silence after which a member is removed.",
+        ),
+        _group(
+            "streams.session.timeout.ms",
+            "group.streams.session.timeout.ms",
+            "Silence after which a member of a streams group is removed.",
+        ),
+        _group(
+            "streams.heartbeat.interval.ms",
+            "group.streams.heartbeat.interval.ms",
+            "What a member of a streams group is told to wait between two heartbeats.",
+        ),
+        _group(
+            "streams.num.standby.replicas",
+            "group.streams.num.standby.replicas",
+            "Members that follow each task with state, besides the one that processes it.",
+        ),
+        _group(
+            "streams.initial.rebalance.delay.ms",
+            "group.streams.initial.rebalance.delay.ms",
+            "How long the group, when it was empty, waits for more members until it assigns tasks.",
+        ),
+        _group(
+            "streams.assignment.interval.ms",
+            "group.streams.assignment.interval.ms",
+            "Least time between two assignments.",
+        ),
+        _group(
+            "streams.rack.aware.assignment.tags",
+            "group.streams.rack.aware.assignment.tags",
+            "Client tags that the members are to have.",
+        ),
+        Option(
+            "streams.assignor.name",
+            Kind.STRING,
+            None,
+            "Who assigns the tasks: one of group.streams.assignors, or when not set the first.",
+            one_of("sticky"),
+            Scope.GROUP,
+            Dynamic.CLUSTER,
         ),
     )
 )

@@ -174,14 +174,26 @@ def check_topic_configs(config: BrokerConfig, overrides: Texts) -> None:
 def check_group_configs(config: BrokerConfig, overrides: Texts) -> None:
     """INVALID_CONFIG for an unknown name, or a value outside the broker's bounds."""
     _check_texts(GROUP, overrides)
-    for what in ("session.timeout.ms", "heartbeat.interval.ms"):
-        name = f"consumer.{what}"
-        if name not in overrides:
-            continue
-        low = config.integer(f"group.consumer.min.{what}")
-        high = config.integer(f"group.consumer.max.{what}")
+    for name in _BOUNDED_OF_GROUP & overrides.keys():
+        kind, _, what = name.partition(".")
+        low = config.integer(f"group.{kind}.min.{what}")
+        high = config.integer(f"group.{kind}.max.{what}")
         if not low <= int(overrides[name]) <= high:
             raise ApiError(ErrorCode.INVALID_CONFIG, f"{name} must be from {low} to {high}.")
+    most = config.integer("group.streams.max.standby.replicas")
+    if int(overrides.get("streams.num.standby.replicas", 0)) > most:
+        raise ApiError(
+            ErrorCode.INVALID_CONFIG, f"streams.num.standby.replicas must be at most {most}."
+        )
+
+
+_BOUNDED_OF_GROUP: Final = {
+    "consumer.session.timeout.ms",
+    "consumer.heartbeat.interval.ms",
+    "streams.session.timeout.ms",
+    "streams.heartbeat.interval.ms",
+    "streams.assignment.interval.ms",
+}
 
 
 def _check_texts(table: Table, texts: Texts, refusal: ErrorCode = ErrorCode.INVALID_CONFIG) -> None:

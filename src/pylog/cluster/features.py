@@ -32,6 +32,8 @@ FEATURES: Final = {
         Feature("group.version", 0, 1, 1),
         # 1: share groups (KIP-932); their dead letter queues would be 2.
         Feature("share.version", 0, 1, 1),
+        # 1: streams groups (KIP-1071).
+        Feature("streams.version", 0, 1, 1),
         # 2: partitions take part by being written to, every end raises the epoch (KIP-890).
         Feature("transaction.version", 0, 2, 2),
     )

@@ -18,6 +18,7 @@ KIP-394 (member id required), KIP-345 (static members), KIP-814 (assignment skip
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -313,7 +314,9 @@ class ClassicGroup(Group):
 
     # ---- offsets ----
 
-    def check_commit(self, committer: Committer) -> None:
+    def check_commit(
+        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
+    ) -> None:
         if committer.epoch < 0 and self.is_empty():
             return  # a consumer that assigns itself, or an admin
         named = committer.member_id != "" or committer.instance_id is not None

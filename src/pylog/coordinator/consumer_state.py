@@ -18,7 +18,7 @@ yet) or Stable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Protocol
@@ -161,7 +161,9 @@ class ConsumerGroup(Group):
 
     # ---- offsets ----
 
-    def check_commit(self, committer: Committer) -> None:
+    def check_commit(
+        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
+    ) -> None:
         if committer.epoch < 0 and not self.members:
             return
         unnamed = committer.member_id == "" and committer.instance_id is None

@@ -25,9 +25,19 @@ from pylog.coordinator.group_base import Client, Committer, Group, GroupSettings
 from pylog.coordinator.group_classic import ClassicGroups, sync_timer
 from pylog.coordinator.group_consumer import ConsumerGroups, ConsumerSettings, check_heartbeat
 from pylog.coordinator.group_share import JOIN_EPOCH, ShareGroups, ShareSettings
+from pylog.coordinator.group_streams import StreamsGroups, StreamsSettings
 from pylog.coordinator.offsets import FetchedOffset, Offsets, OffsetToCommit, TopicPartition
 from pylog.coordinator.share_group_state import REPLAYS as SHARE_REPLAYS
 from pylog.coordinator.share_group_state import SharedTopic, ShareGroup
+from pylog.coordinator.streams_records import REPLAYS as STREAMS_REPLAYS
+from pylog.coordinator.streams_requests import (
+    JOIN,
+    leaves,
+)
+from pylog.coordinator.streams_requests import (
+    check_heartbeat as check_streams_heartbeat,
+)
+from pylog.coordinator.streams_state import StreamsGroup
 from pylog.coordinator.topics_view import TopicsView
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
@@ -38,6 +48,7 @@ from pylog.protocol.messages.join_group import JoinGroupRequest
 from pylog.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
 from pylog.protocol.messages.list_groups import ListedGroup
 from pylog.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
+from pylog.protocol.messages.streams_group_heartbeat import StreamsGroupHeartbeatRequest
 from pylog.protocol.messages.sync_group import SyncGroupRequest
 from pylog.protocol.records.classic_group import GroupMetadataKey, GroupMetadataValue
 from pylog.protocol.records.consumer_group import ConsumerGroupMetadataKey
@@ -60,6 +71,7 @@ class Surroundings:
     topics: Callable[[], TopicsView] = TopicsView
     consumer_settings: Callable[[str], ConsumerSettings] = lambda group_id: ConsumerSettings()
     share_settings: Callable[[str], ShareSettings] = lambda group_id: ShareSettings()
+    streams_settings: Callable[[str], StreamsSettings] = lambda group_id: StreamsSettings()
 
 
 class GroupShard:
@@ -75,10 +87,12 @@ class GroupShard:
         self._consumer = ConsumerGroups(around.consumer_settings, around.topics, around.new_id)
         self._mixed = ClassicMembers(self._consumer)
         self._share = ShareGroups(around.share_settings, around.topics)
+        self._streams = StreamsGroups(around.streams_settings, around.topics)
         self._replays: dict[type, Callable[[Any, Any, int], None]] = {
             OffsetCommitKey: self._replay_offset,
             GroupMetadataKey: self._replay_classic,
             **dict.fromkeys(RESTORES, self._replay_consumer),
+            **dict.fromkeys(STREAMS_REPLAYS, self._replay_streams),
         }
 
     # ---- members of the classic protocol ----
@@ -91,7 +105,9 @@ class GroupShard:
         if isinstance(group, ConsumerGroup) and not group.is_empty():
             return self._mixed.join(group, request, client, promise, now_ms)
         before = Effects()
-        if group is None or isinstance(group, ConsumerGroup):
+        if isinstance(group, StreamsGroup) and not group.is_empty():
+            raise ApiError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+        if group is None or isinstance(group, (ConsumerGroup, StreamsGroup)):
             if request.member_id != "":
                 raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
             if group is not None:
@@ -235,6 +251,44 @@ class GroupShard:
             raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"There is no share group {group_id}.")
         return group
 
+    # ---- streams groups ----
+
+    def streams_heartbeat(
+        self,
+        request: StreamsGroupHeartbeatRequest,
+        client: Client,
+        promise: Promise,
+        now_ms: int,
+    ) -> Effects:
+        """The answer is a StreamsBeat."""
+        check_streams_heartbeat(request)
+        out = Effects()
+        if leaves(request):
+            self._streams.leave(self.streams_group(request.group_id), request, promise, out)
+            return out
+        if request.member_epoch == JOIN:
+            group = self._streams_group_to_join(request.group_id, out)
+        else:
+            group = self.streams_group(request.group_id)
+        self._streams.heartbeat(group, request, client, promise, now_ms, out)
+        self.groups[request.group_id] = group
+        return out
+
+    def streams_group(self, group_id: str) -> StreamsGroup:
+        group = self.groups.get(group_id)
+        if not isinstance(group, StreamsGroup):
+            what = "not found" if group is None else "not a streams group"
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is {what}.")
+        return group
+
+    def _streams_group_to_join(self, group_id: str, out: Effects) -> StreamsGroup:
+        """The group, or a new one, also in place of an empty classic one."""
+        group = self.groups.get(group_id)
+        if isinstance(group, ClassicGroup) and group.is_empty():
+            group.write_tombstones(out)
+            return StreamsGroup(group_id)
+        return StreamsGroup(group_id) if group is None else self.streams_group(group_id)
+
     # ---- offsets ----
 
     def commit(
@@ -250,7 +304,7 @@ class GroupShard:
         out = Effects()
         group = self._group_to_commit(group_id, committer)
         if group is not None:
-            group.check_commit(committer)
+            group.check_commit(committer, [(o.topic, o.partition) for o in offsets])
             if isinstance(group, ClassicGroup):
                 self._classic.hold_session(group, committer.member_id, out)
         out.reply(promise, self.offsets.commit(group_id, offsets, retention_ms, now_ms, out))
@@ -272,7 +326,7 @@ class GroupShard:
         group = self._group_to_commit(group_id, committer)
         if group is not None:
             try:
-                group.check_commit(committer)
+                group.check_commit(committer, [(o.topic, o.partition) for o in offsets])
             except ApiError as error:
                 if error.code == ErrorCode.STALE_MEMBER_EPOCH:
                     raise ApiError(ErrorCode.ILLEGAL_GENERATION) from error
@@ -395,6 +449,9 @@ class GroupShard:
                 self._consumer.on_loaded(group, out)
         share = [g for g in self.groups.values() if isinstance(g, ShareGroup)]
         self._share.on_loaded(share, out)
+        for group in self.groups.values():
+            if isinstance(group, StreamsGroup):
+                self._streams.on_loaded(group, out)
         out.set_timer(_EXPIRY_TIMER, self._settings.offsets_retention_check_interval_ms)
         return out
 
@@ -410,6 +467,8 @@ class GroupShard:
             self._remove_consumers(group, {name[-1]}, now_ms, out)
         elif isinstance(group, ShareGroup):
             self._share.on_session_timer(group, name[2], out)
+        elif isinstance(group, StreamsGroup):
+            self._streams.on_timer(group, name, now_ms, out)
         return out
 
     def _on_classic_timer(
@@ -463,6 +522,9 @@ class GroupShard:
             group = ClassicGroup(key.group, None)
             self.groups[key.group] = group
         group.restore(value)
+
+    def _replay_streams(self, key: Any, value: Any, _: int) -> None:
+        STREAMS_REPLAYS[type(key)](self.groups, key, value)
 
     def _replay_consumer(self, key: Any, value: Any, _: int) -> None:
         group = self.groups.get(key.group_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -75,8 +76,10 @@ class Group(ABC):
     def is_empty(self) -> bool: ...
 
     @abstractmethod
-    def check_commit(self, committer: Committer) -> None:
-        """Raise ApiError unless this member may commit offsets now."""
+    def check_commit(
+        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
+    ) -> None:
+        """Raise ApiError unless this member may commit offsets of these topic partitions now."""
 
     @abstractmethod
     def check_fetch(self, member_id: str, member_epoch: int) -> None:

@@ -14,6 +14,7 @@ from pylog.coordinator.producer_ids import ProducerIds
 from pylog.coordinator.shards import Shards
 from pylog.coordinator.share_service import ShareGroupService
 from pylog.coordinator.share_state import ShareStateShard
+from pylog.coordinator.streams_service import StreamsGroupService
 from pylog.coordinator.topics_view import TopicInfo, TopicsView
 from pylog.coordinator.txn import TransactionShard, TxnSettings
 from pylog.coordinator.txn_state import WriteMarkers
@@ -48,6 +49,7 @@ class Coordinators:
             topics=self._topics,
             consumer_settings=self._consumer_settings,
             share_settings=lambda group_id: self.share_groups.settings(group_id),
+            streams_settings=lambda group_id: self.streams_groups.settings(group_id),
         )
         txn_settings = _txn_settings(broker.config)
         self.groups: Shards[GroupShard] = Shards(
@@ -77,6 +79,7 @@ class Coordinators:
             broker.topics.ensure_internal,
         )
         self.share_groups = ShareGroupService(broker, self.groups, self.share_states)
+        self.streams_groups = StreamsGroupService(broker, self.groups)
         self.producer_ids = ProducerIds(broker.store)
         self.markers = MarkerWriter(broker, self.groups, self.transactions)
         self.verifier = Verifier(broker, self.transactions)
@@ -129,6 +132,7 @@ class Coordinators:
 
     async def stop(self) -> None:
         """What was appended is finished; members that wait are refused."""
+        await self.streams_groups.stop()
         await self.share_groups.stop()
         await self.share_states.stop()
         await self.verifier.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -65,7 +65,9 @@ class ShareGroup(Group):
     def is_empty(self) -> bool:
         return not self.members
 
-    def check_commit(self, committer: Committer) -> None:
+    def check_commit(
+        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
+    ) -> None:
         raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, "Share groups commit no offsets.")
 
     def check_fetch(self, member_id: str, member_epoch: int) -> None:
