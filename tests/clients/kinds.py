@@ -46,8 +46,9 @@ JAVA = (
 )  # fmt: skip
 
 EVERYTHING = ADMIN | CLIENT
+NEW_GROUPS = frozenset({"consumer_protocol", "consumer_static", "share"})
 KINDS = (
-    Kind("confluent", _python_agent("confluent"), can=EVERYTHING | {"consumer_protocol"}),
+    Kind("confluent", _python_agent("confluent"), can=EVERYTHING | NEW_GROUPS),
     Kind(
         "kafka-python",
         _python_agent("kafka_python"),
@@ -63,13 +64,19 @@ KINDS = (
         _python_agent("kcat"),
         can=frozenset({"group", "static", "idempotent", "acks", "offset", "commit", "seek"}),
     ),
-    Kind("java", (*JAVA, "pylog.clients.Agent"), can=EVERYTHING | {"consumer_protocol"}),
+    Kind("java", (*JAVA, "pylog.clients.Agent"), can=EVERYTHING | NEW_GROUPS),
     Kind(
         "kafkajs",
         ("node", f"{ROOT}/tests/clients/node/agent.js"),
         can=EVERYTHING - {"static", "null_header"},
     ),
-    Kind("franz", (f"{TOOLS}/franz-agent",), can=EVERYTHING - {"transactional_groups"}),
+    Kind(
+        "franz",
+        (f"{TOOLS}/franz-agent",),
+        # Transactions with a group are its GroupTransactSession. Its static members leave a group
+        # of KIP-848 without naming their instance (v1.22), which Kafka refuses.
+        can=(EVERYTHING | NEW_GROUPS) - {"transactional_groups", "consumer_static"},
+    ),
 )
 
 

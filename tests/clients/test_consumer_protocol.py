@@ -37,7 +37,7 @@ def test_a_group_goes_on_where_it_committed(client: Client, topic: str, unique: 
         assert values(member) == [50]
 
 
-@kinds("consumer_protocol")
+@kinds("consumer_protocol", "consumer_static")
 def test_a_static_member_keeps_its_partitions(client: Client, wide_topic: str, unique: str) -> None:
     with client.member(unique, wide_topic, instance="stays", **CONSUMER) as stays:
         with client.member(unique, wide_topic, instance="returns", **CONSUMER) as returns:

@@ -1,4 +1,4 @@
-"""Kafka's share consumer and its tools at a share group."""
+"""Every client that has share groups, and Kafka's tools for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.clients.client import Client, Record
 from tests.clients.conftest import Start
-from tests.clients.kinds import kind_named
+from tests.clients.kinds import kind_named, kinds
 from tests.support.share import configure_group
 from tests.support.wire import Wire
 
@@ -20,7 +20,7 @@ Open = Callable[..., Any]
 
 
 class Sharer:
-    """A member of a share group in the Java agent."""
+    """A member of a share group."""
 
     def __init__(self, client: Client, group: str, topic: str, mode: str) -> None:
         self._client, self._handle = client, f"share-{next(_names)}"
@@ -52,14 +52,14 @@ def java(agent_of: Start, bootstrap: str) -> Client:
 
 
 @pytest.fixture
-def sharer(java: Client, unique: str) -> Open:
+def sharer(bootstrap: str, unique: str) -> Open:
     """Opens members of one group, which begins at the earliest record."""
-    with Wire(java.bootstrap) as wire:
+    with Wire(bootstrap) as wire:
         configure_group(wire, unique, auto_offset_reset="earliest")
 
     @contextmanager
-    def opened(topic: str, mode: str = "implicit") -> Iterator[Sharer]:
-        member = Sharer(java, unique, topic, mode)
+    def opened(client: Client, topic: str, mode: str = "implicit") -> Iterator[Sharer]:
+        member = Sharer(client, unique, topic, mode)
         try:
             yield member
         finally:
@@ -68,22 +68,24 @@ def sharer(java: Client, unique: str) -> Open:
     return opened
 
 
+@kinds("share")
 def test_implicit_acknowledgement_takes_every_record_once(
-    java: Client, sharer: Open, topic: str
+    client: Client, sharer: Open, topic: str
 ) -> None:
-    java.produce(topic, [Record(b"%d" % n) for n in range(100)])
-    with sharer(topic) as anna, sharer(topic) as bob:
+    client.produce(topic, [Record(b"%d" % n) for n in range(100)])
+    with sharer(client, topic) as anna, sharer(client, topic) as bob:
         read = anna.read(100)
         assert sorted(offset for offset, _, _ in read) == list(range(100))
         assert anna.commit() == []
         assert bob.read(1, timeout_ms=1_000) == []
 
 
+@kinds("share")
 def test_explicit_acknowledgement_releases_and_rejects(
-    java: Client, sharer: Open, topic: str
+    client: Client, sharer: Open, topic: str
 ) -> None:
-    java.produce(topic, [Record(b"%d" % n) for n in range(6)])
-    with sharer(topic, "explicit") as anna:
+    client.produce(topic, [Record(b"%d" % n) for n in range(6)])
+    with sharer(client, topic, "explicit") as anna:
         assert [deliveries for _, _, deliveries in anna.read(6)] == [1] * 6
         anna.acknowledge(accept=[0, 1], release=[2, 3], reject=[4, 5])
         assert anna.commit() == []
@@ -92,14 +94,15 @@ def test_explicit_acknowledgement_releases_and_rejects(
         assert anna.commit() == []
 
 
+@kinds("share")
 def test_what_a_member_holds_when_it_leaves_goes_to_another(
-    java: Client, sharer: Open, topic: str
+    client: Client, sharer: Open, topic: str
 ) -> None:
-    java.produce(topic, [Record(b"a"), Record(b"b")])
-    with sharer(topic, "explicit") as anna:
+    client.produce(topic, [Record(b"a"), Record(b"b")])
+    with sharer(client, topic, "explicit") as anna:
         assert len(anna.read(2)) == 2
         anna.acknowledge(accept=[0])
-    with sharer(topic, "explicit") as bob:
+    with sharer(client, topic, "explicit") as bob:
         assert bob.read(1) == [(1, "b", 2)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.clients.client import Client, ClientError, Member, Producer, Record
 from tests.clients.conftest import Start
-from tests.clients.kinds import Kind, kinds
+from tests.clients.kinds import Kind, kind_named, kinds
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.needs_apis(22, 24, 25, 26, 28)
@@ -109,3 +109,50 @@ def test_each_input_is_written_once_though_the_program_is_killed(
             written += reader.read(INPUTS - len(written), timeout_ms=1_000)
         assert values(written) == inputs
         assert reader.read(1, timeout_ms=300) == []
+
+
+class Session:
+    """franz-go's GroupTransactSession: a member of a group and a producer in one."""
+
+    def __init__(self, client: Client, name: str, source: str, sink: str) -> None:
+        self._agent = client.agent
+        arguments = {"transactional_id": name, "group": name, "source": source, "sink": sink}
+        self._agent.call("session_open", handle=name, bootstrap=client.bootstrap, **arguments)
+        self._handle = name
+
+    def copy(self, at_most: int) -> int:
+        """Begins a transaction with copies of the next records; how many."""
+        copied: int = self._agent.call("session_copy", handle=self._handle, at_most=at_most)
+        return copied
+
+    def commit(self) -> bool:
+        """Whether it could: not where the group was divided anew meanwhile."""
+        committed: bool = self._agent.call("session_end", handle=self._handle)
+        return committed
+
+    def close(self) -> None:
+        self._agent.call("session_close", handle=self._handle)
+
+
+def test_a_session_of_franz_go_copies_each_input_once_though_it_is_killed(
+    start_agent: Start, admin: Client, topic: str, unique: str
+) -> None:
+    sink = admin.create_topic(f"{unique}-out")
+    inputs = [b"%d" % n for n in range(INPUTS)]
+    admin.produce(topic, [Record(value) for value in inputs])
+    victim = Client(start_agent(kind_named("franz")), admin.bootstrap)
+    session = Session(victim, unique, topic, sink)
+    copied = session.copy(STEP)
+    assert session.commit()
+    assert session.copy(STEP) > 0
+    victim.agent.kill()
+    session = Session(admin, unique, topic, sink)
+    with admin.reader(sink, isolation="read_committed") as reader:
+        written = reader.read(copied)
+        while len(written) < INPUTS:
+            session.copy(STEP)
+            session.commit()
+            written += reader.read(INPUTS - len(written), timeout_ms=1_000)
+        assert values(written) == inputs
+        assert reader.read(1, timeout_ms=300) == []
+    session.close()

@@ -25,6 +25,7 @@ from confluent_kafka.admin import (
     OffsetSpec,
     ResourceType,
 )
+from tests.clients.agents.confluent_share import ShareCommands
 from tests.clients.agents.loop import (
     HEARTBEAT_MS,
     POLL_MS,
@@ -57,8 +58,9 @@ def only(futures: dict[Any, Any]) -> Any:
     return future.result(TIMEOUT_S)
 
 
-class ConfluentAgent:
+class ConfluentAgent(ShareCommands):
     def __init__(self) -> None:
+        super().__init__()
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
         self.members: dict[str, Member] = {}

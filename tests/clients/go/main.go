@@ -21,6 +21,8 @@ type agent struct {
 	commands  map[string]command
 	producers map[string]*producer
 	consumers map[string]*consumer
+	sharers   map[string]*sharer
+	sessions  map[string]*session
 	admins    *admins
 }
 
@@ -40,10 +42,14 @@ func newAgent() *agent {
 		commands:  map[string]command{},
 		producers: map[string]*producer{},
 		consumers: map[string]*consumer{},
+		sharers:   map[string]*sharer{},
+		sessions:  map[string]*session{},
 		admins:    newAdmins(),
 	}
 	a.registerProducers()
 	a.registerConsumers()
+	a.registerSharers()
+	a.registerSessions()
 	a.admins.register(a.commands)
 	a.commands["close"] = args(a.closeHandle)
 	return a
