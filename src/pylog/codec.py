@@ -48,6 +48,9 @@ __all__ = [
 ]
 
 
+_HAS_DELETE_HORIZON = 1 << 6  # of the attributes: the base timestamp is something else then
+
+
 class Compression(enum.IntEnum):
     """Compression types, by their number in a batch's attributes."""
 
@@ -97,6 +100,11 @@ class RecordBatch(_codec.RawBatch):
     @property
     def compression(self) -> Compression:
         return Compression(self.compression_type)
+
+    @property
+    def delete_horizon_ms(self) -> int | None:
+        """From when on compaction drops the tombstones in it, once that is set (KIP-534)."""
+        return self.base_timestamp_ms if self.attributes & _HAS_DELETE_HORIZON else None
 
     @property
     def transaction_marker(self) -> TransactionMarker | None:

@@ -54,15 +54,19 @@ class KafkaBroker:
         self._properties.write_text("".join(lines))
 
     def start(self) -> None:
-        """Returns when clients are served."""
-        storage = "kafka.tools.StorageTool"
-        cluster_id = run_tool(storage, "random-uuid").strip()
-        run_tool(storage, "format", "-t", cluster_id, "-c", str(self._properties))
-        with self._log.open("w") as log:
+        """Returns when clients are served. After a stop: again, with the same data."""
+        if not self.data_dir.exists():
+            self._format()
+        with self._log.open("a") as log:
             command = java("kafka.Kafka", str(self._properties))
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         wait_until(lambda: admin.list_topics(timeout=1), TIMEOUT_S, ignoring=KafkaException)
+
+    def _format(self) -> None:
+        storage = "kafka.tools.StorageTool"
+        cluster_id = run_tool(storage, "random-uuid").strip()
+        run_tool(storage, "format", "-t", cluster_id, "-c", str(self._properties))
 
     def stop(self) -> None:
         self._process.terminate()

@@ -62,8 +62,9 @@ struct pl_clean {
 };
 
 /* clean_batch.c: takes the batch that the scan gave last, appends what stays of it to the
- * output. `last`: of its group, its header stays whatever becomes of its records. */
-PL_MUST_CHECK enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan *scan, bool last);
+ * output. `must_stay`: its header at the least. */
+PL_MUST_CHECK enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan *scan,
+                                         bool must_stay);
 
 /* clean_run.c: room for n more bytes in the output, written out when need be. */
 PL_MUST_CHECK enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n);

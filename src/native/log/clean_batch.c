@@ -104,7 +104,7 @@ static enum pl_err judge_marker(struct pl_clean *clean, const struct pl_batch *b
     return err;
 }
 
-static enum pl_err judge(struct pl_clean *clean, const struct pl_batch *batch, bool last,
+static enum pl_err judge(struct pl_clean *clean, const struct pl_batch *batch, bool must_stay,
                          struct verdict *verdict) {
     *verdict = (struct verdict){.fate = DROP};
     enum pl_err err;
@@ -117,7 +117,7 @@ static enum pl_err judge(struct pl_clean *clean, const struct pl_batch *batch, b
             err = judge_records(clean, batch, verdict);
         }
     }
-    if (verdict->fate == DROP && (last || is_last_of_producer(clean, &batch->header))) {
+    if (verdict->fate == DROP && (must_stay || is_last_of_producer(clean, &batch->header))) {
         verdict->fate = batch->header.records_count == 0 ? KEEP_AS_IS : KEEP_HEADER;
     }
     verdict->set_horizon =
@@ -145,7 +145,7 @@ static struct pl_batch_options options_of(const struct pl_clean *clean,
     }
     if (verdict->set_horizon) {
         options.delete_horizon_ms = clean->now_ms + clean->config.delete_retention_ms;
-    } else if (pl_batch_is(header, PL_BATCH_DELETE_HORIZON)) {
+    } else if (verdict->fate != KEEP_HEADER && pl_batch_is(header, PL_BATCH_DELETE_HORIZON)) {
         options.delete_horizon_ms = header->base_timestamp;
     }
     return options;
@@ -202,7 +202,7 @@ static enum pl_err put_out(struct pl_clean *clean, const uint8_t *bytes, size_t 
     return PL_OK;
 }
 
-enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan *scan, bool last) {
+enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan *scan, bool must_stay) {
     uint8_t *bytes;
     enum pl_err err = pl_scan_bytes(scan, &bytes);
     if (err != PL_OK) {
@@ -213,7 +213,7 @@ enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan *scan, bool la
     err = pl_batch_check(bytes, n, PL_BATCH_FROM_LOG, &batch.header, NULL);
     struct verdict verdict;
     if (err == PL_OK) {
-        err = judge(clean, &batch, last, &verdict);
+        err = judge(clean, &batch, must_stay, &verdict);
     }
     if (err != PL_OK) {
         return err == PL_ERR_INVALID ? PL_ERR_CORRUPT : err;

@@ -198,6 +198,18 @@ enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n) {
     return PL_OK;
 }
 
+/* Whether a batch keeps its header whatever becomes of its records: the last one of all, which tells
+ * how far this clean has come, and one without which a segment would be empty. */
+static bool must_stay(const struct pl_clean *clean, const struct pl_scan *scan,
+                      bool last_of_group) {
+    const struct pl_clean_output *output = &clean->output;
+    if (pl_batch_last_offset(&scan->header) + 1 == clean->end) {
+        return true;
+    }
+    bool last = last_of_group && scan->next == scan->end;
+    return last && output->segment->written + output->filled == 0;
+}
+
 static enum pl_err copy_segment(struct pl_clean *clean, int32_t i, bool last_of_group) {
     struct source source;
     enum pl_err err = open_source(clean, i, &source);
@@ -209,8 +221,7 @@ static enum pl_err copy_segment(struct pl_clean *clean, int32_t i, bool last_of_
         if (err != PL_OK) {
             break;
         }
-        bool last = last_of_group && source.scan.next == source.scan.end;
-        err = pl_clean_batch(clean, &source.scan, last);
+        err = pl_clean_batch(clean, &source.scan, must_stay(clean, &source.scan, last_of_group));
         if (err != PL_OK) {
             break;
         }
@@ -303,7 +314,9 @@ static enum pl_err prepare(struct pl_clean *clean) {
     if (err == PL_OK) {
         err = pl_batch_builder_create(&options, &clean->builder);
     }
-    return err == PL_OK ? pl_clean_map_init(&clean->map, clean->limits.map_bytes, clean->limits.map_load) : err;
+    return err != PL_OK ? err
+                        : pl_clean_map_init(&clean->map, clean->limits.map_bytes,
+                                            clean->limits.map_load);
 }
 
 void pl_clean_run(struct pl_clean *clean) {

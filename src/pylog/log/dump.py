@@ -154,6 +154,7 @@ def _batch(position: int, batch: RecordBatch) -> Item:
         leader_epoch=batch.partition_leader_epoch,
         max_timestamp_ms=batch.max_timestamp_ms,
         append_time=batch.has_append_time,
+        delete_horizon_ms=batch.delete_horizon_ms,
         compression=batch.compression.name.lower(),
         producer_id=batch.producer_id,
         producer_epoch=batch.producer_epoch,

@@ -102,7 +102,9 @@ def _last_producer(folder: Path) -> int:
 
 
 def _take_starts(source: Path, target: Path, topics: Mapping[str, Found]) -> None:
-    starts = read_checkpoint(source / LOG_START_FILE)
+    file = source / LOG_START_FILE
+    # Kafka makes the file when it starts, and leaves it empty until it has something to say.
+    starts = read_checkpoint(file) if file.exists() and file.stat().st_size else {}
     taken = {key: offset for key, offset in starts.items() if key[0] in topics}
     write_checkpoint(target / LOG_START_FILE, read_checkpoint(target / LOG_START_FILE) | taken)
 
