@@ -47,7 +47,20 @@ class Protocol:
     broker: Mapping[str, str]
 
 
-CLASSIC = Protocol("classic", ("consumer.session.timeout.ms=6000",), {})
+PROTOCOLS = [
+    Protocol("classic", ("consumer.session.timeout.ms=6000",), {}),
+    Protocol(
+        "streams",
+        ("group.protocol=streams",),
+        {
+            "group.streams.min.session.timeout.ms": "6000",
+            "group.streams.session.timeout.ms": "6000",
+            "group.streams.min.heartbeat.interval.ms": "500",
+            "group.streams.heartbeat.interval.ms": "500",
+            "group.streams.initial.rebalance.delay.ms": "0",
+        },
+    ),
+]
 
 
 @pytest.fixture
@@ -177,7 +190,7 @@ def feed(broker: BrokerProcess, lines: list[str]) -> Counter[str]:
     return Counter(word for line in lines for word in line.split(" "))
 
 
-@pytest.mark.parametrize("protocol", [CLASSIC], ids=lambda protocol: protocol.name)
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
 def test_every_word_is_counted_once_though_program_and_broker_are_killed(
     broker: BrokerProcess, counts: Counts, start: Start
 ) -> None:
