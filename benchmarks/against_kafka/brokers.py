@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,11 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.against_kafka.comparison import KAFKA, PYLOG
 from pylog.bench.suite import Target
 
-ROOT = Path(__file__).resolve().parents[2]
-PEERS = ROOT.parent / "shared" / "peers"
-CACHE = ROOT / ".cache" / "peers"
 API_VERSIONS_V0 = b"\0\0\0\x0e\0\x12\0\0\0\0\0\1\0\4ping"
 # Of both: files of a deleted topic go away at once, so that a run leaves nothing behind.
 COMMON = ("log.segment.delete.delay.ms=0",)
@@ -62,9 +59,8 @@ def rss_mb(pid: int) -> float:
 class Pylog:
     """``pylog serve`` of the environment that runs this."""
 
-    name = "pylog"
-
-    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, settings: Sequence[str] = (), name: str = PYLOG) -> None:
+        self.name = name
         self._folder = folder
         self._settings = [*COMMON, *settings]
         self.port = free_port()
@@ -73,7 +69,7 @@ class Pylog:
     def start(self) -> float:
         """Seconds from exec to the first answer."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [Path(sys.executable).with_name("pylog"), "serve"]
+        command: list[str | Path] = [Path(sys.executable).with_name("pylog"), "serve"]
         command += ["--data-dir", self._folder / "data", "--listen", f"127.0.0.1:{self.port}"]
         for setting in self._settings:
             command += ["--set", setting]
@@ -98,19 +94,24 @@ class Pylog:
 class Kafka:
     """Apache Kafka by the script of the peers folder."""
 
-    name = "Apache Kafka"
+    name = KAFKA
 
-    def __init__(
-        self, folder: Path, settings: Sequence[str] = (), script: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, script: Path, settings: Sequence[str] = ()) -> None:
         self._folder = folder
         self._settings = [*COMMON, *settings]
-        self._script = script or prepare_kafka()
+        self._script = script
         self.port = free_port()
 
     def start(self) -> float:
         """Seconds from exec of the JVM to the first answer, as the script measures it."""
-        command = ["bash", self._script, "start", self._folder, str(self.port), *self._settings]
+        command: list[str | Path] = [
+            "bash",
+            self._script,
+            "start",
+            self._folder,
+            str(self.port),
+            *self._settings,
+        ]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         match = re.search(r"ready after (\d+) ms", output)
         assert match is not None, output
@@ -131,18 +132,8 @@ class Kafka:
 
     def tool(self, java_class: str, *arguments: str) -> str:
         """Standard output of a Java tool of the distribution."""
-        command = ["bash", self._script, "cli", java_class, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        command: list[str | Path] = ["bash", self._script, "cli", java_class, *arguments]
+        return str(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def prepare_kafka() -> Path:
-    """The script with its jars in a folder of our own; fetches them on first use."""
-    script = CACHE / "apache-kafka.sh"
-    if not (CACHE / "jars").is_dir():
-        if not PEERS.is_dir():
-            raise SystemExit(f"no {PEERS}: give the path of apache-kafka.sh with --kafka-script")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for name in ("apache-kafka.sh", "pom.xml", "log4j2.properties"):
-            shutil.copyfile(PEERS / name, CACHE / name)
-        subprocess.run(["bash", script, "get"], check=True)
-    return script
+Broker = Kafka | Pylog

@@ -39,42 +39,51 @@ static void take_produce(struct pl_run *run, struct pl_link *link,
     }
 }
 
+static void take_arrivals(struct pl_run *run, struct pl_link *link,
+                          const struct pl_in_flight *request, size_t length, int64_t next_offset) {
+    if (next_offset <= link->offset) {
+        return; /* a long poll that found nothing */
+    }
+    int64_t fresh = next_offset - link->offset;
+    count_request(run, link, (uint64_t)fresh, length + request->header_length);
+    add_arrivals(run, link, link->received, fresh);
+    link->received += fresh;
+    link->offset = next_offset;
+}
+
 static void take_fetch(struct pl_run *run, struct pl_link *link,
                        const struct pl_in_flight *request, size_t length,
                        const struct pl_answer *answer) {
-    bool end_to_end = run->options->mode == PL_LOAD_END_TO_END;
     if (answer->next_offset < 0) {
-        if (!end_to_end) {
-            link->offset = answer->start_offset; /* the end: from the start again */
-        }
+        link->offset = answer->start_offset;
         return;
     }
     /* A batch may begin below the offset that was asked for. */
-    int64_t fresh = answer->next_offset - link->offset;
-    count_request(run, link, (uint64_t)fresh, length + request->header_length);
-    if (end_to_end) {
-        add_arrivals(run, link, link->received, fresh);
-        link->received += fresh;
+    count_request(run, link, (uint64_t)(answer->next_offset - request->offset),
+                  length + request->header_length);
+    if (run->options->records_per_s > 0) {
+        add_arrivals(run, link, request->first_arrival, 1);
     } else {
         add_latency(run, request->begin_ns);
     }
-    link->offset = answer->next_offset;
+    bool at_end = answer->next_offset >= answer->high_watermark;
+    link->offset = at_end ? answer->start_offset : answer->next_offset;
 }
 
-static enum pl_err read_answer(const struct pl_run *run, const struct pl_link *link,
+static enum pl_err read_answer(const struct pl_run *run, bool fetched, int64_t offset,
                                const uint8_t *bytes, size_t length, struct pl_answer *answer) {
     if (run->options->raw) {
-        return pl_answer_raw(bytes, length, link->offset, answer);
+        return pl_answer_raw(bytes, length, offset, answer);
     }
-    return link->reads ? pl_answer_fetch(bytes, length, answer)
-                       : pl_answer_produce(bytes, length, answer);
+    return fetched ? pl_answer_fetch(bytes, length, answer)
+                   : pl_answer_produce(bytes, length, answer);
 }
 
 void pl_run_take_answer(struct pl_run *run, struct pl_link *link, const uint8_t *bytes,
                         size_t length) {
     struct pl_in_flight *request = pl_link_entry(run, link, link->head);
     struct pl_answer answer;
-    enum pl_err err = read_answer(run, link, bytes, length, &answer);
+    enum pl_err err = read_answer(run, link->reads, request->offset, bytes, length, &answer);
     if (err != PL_OK || link->head == link->tail ||
         answer.correlation_id != request->correlation_id) {
         pl_run_fail(run, "an answer of %zu bytes is not the one expected", length);
@@ -85,10 +94,12 @@ void pl_run_take_answer(struct pl_run *run, struct pl_link *link, const uint8_t 
         pl_run_fail(run, "the broker answered with error code %d", answer.error);
         return;
     }
-    if (link->reads) {
-        take_fetch(run, link, request, length, &answer);
-    } else {
+    if (!link->reads) {
         take_produce(run, link, request, length);
+    } else if (run->options->mode == PL_LOAD_END_TO_END) {
+        take_arrivals(run, link, request, length, answer.next_offset);
+    } else {
+        take_fetch(run, link, request, length, &answer);
     }
     link->head++;
 }

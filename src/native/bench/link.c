@@ -172,6 +172,8 @@ void pl_link_queue_fetch(struct pl_run *run, struct pl_link *link) {
     struct pl_in_flight *request = pl_link_entry(run, link, link->tail);
     request->batch_length = 0;
     request->begin_ns = run->now_ns;
+    request->first_arrival = link->taken++;
+    request->offset = link->offset;
     request->correlation_id = link->next_correlation_id++;
     request->header_length =
         pl_request_fetch(run->options, request->correlation_id, link->partition, link->offset,

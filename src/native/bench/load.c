@@ -37,29 +37,40 @@ bool pl_run_measuring(const struct pl_run *run) {
 
 /* ---- requests ---- */
 
-/* Sends what is due. Returns when this connection must be looked at again. */
+/* Sends what is due, a fetch as if it were one record. Returns when this connection must be looked
+ * at again. */
 static uint64_t send_due(struct pl_run *run, struct pl_link *link) {
     const struct pl_load_options *options = run->options;
+    const int32_t batch = link->reads ? 1 : options->batch_records;
     const uint64_t linger_ns = (uint64_t)(options->linger_ms * PL_NS_PER_MS);
     while (!run->failed && pl_link_has_room(run, link)) {
         int64_t waiting = pl_schedule_due(run, link, run->now_ns) - link->taken;
-        bool full = waiting >= options->batch_records;
+        bool full = waiting >= batch;
         uint64_t ripe_ns = pl_schedule_arrival_ns(run, link, link->taken) + linger_ns;
         if (!full && (waiting < 1 || ripe_ns > run->now_ns)) {
-            int64_t last = link->taken + options->batch_records - 1;
-            uint64_t full_ns = pl_schedule_arrival_ns(run, link, last);
+            uint64_t full_ns = pl_schedule_arrival_ns(run, link, link->taken + batch - 1);
             pl_link_send(run, link);
             return full_ns < ripe_ns ? full_ns : ripe_ns;
         }
-        pl_link_queue_produce(run, link, full ? options->batch_records : (int32_t)waiting);
+        if (link->reads) {
+            pl_link_queue_fetch(run, link);
+        } else {
+            pl_link_queue_produce(run, link, full ? batch : (int32_t)waiting);
+        }
     }
     pl_link_send(run, link);
     return UINT64_MAX; /* its next answer makes room */
 }
 
+/* Whether requests are sent when they are due, and not when there is room. */
+static bool paced(const struct pl_run *run, const struct pl_link *link) {
+    bool polls = link->reads && run->options->mode == PL_LOAD_END_TO_END;
+    return run->options->records_per_s > 0 && !polls;
+}
+
 /* Puts into flight what the mode wants there. */
 static void pump(struct pl_run *run, struct pl_link *link) {
-    if (!link->reads && run->options->records_per_s > 0) {
+    if (paced(run, link)) {
         pl_schedule_set(run, link, send_due(run, link));
         return;
     }
@@ -193,7 +204,7 @@ static void summarise_links(struct pl_run *run) {
             result->least_requests = n < result->least_requests ? n : result->least_requests;
             result->most_requests = n > result->most_requests ? n : result->most_requests;
         }
-        if (!link->reads && run->options->records_per_s > 0) {
+        if (paced(run, link)) {
             int64_t behind = pl_schedule_due(run, link, run->until_ns) - link->taken;
             result->behind_records += behind > 0 ? (uint64_t)behind : 0;
         }

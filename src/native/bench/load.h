@@ -8,7 +8,8 @@
  * `linger_ms`, as long as fewer than `depth` are in flight. A latency is one record's, from
  * the time it was due to the answer: a stall counts for every record that was due in it
  * (no coordinated omission).
- * Fetch: every connection walks one partition from its start, again and again.
+ * Fetch: every connection walks one partition from its start to its end, again and again. Closed
+ * loop as above; open loop, records_per_s are fetches, due and measured as records are above.
  * End to end: as produce in an open loop, and a second connection for each producer that reads
  * the same partition by long polls; a latency is from a record's due time to its arrival there.
  * Raw: of the answers of produce or fetch only the correlation id is looked at, and a fetch counts
@@ -35,7 +36,7 @@ struct pl_load_options {
     int32_t compression;  /* attribute bits: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd */
     int32_t acks;         /* 1 or -1 */
     int32_t fetch_bytes;  /* max_bytes of a fetch */
-    double records_per_s; /* of all connections together; 0: closed loop */
+    double records_per_s; /* of all connections together (fetch: requests); 0: closed loop */
     double linger_ms;
     int32_t raw; /* 1: the target answers frames and is no broker */
     double warmup_s, measure_s;

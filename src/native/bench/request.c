@@ -144,7 +144,7 @@ enum pl_err pl_answer_fetch(const uint8_t *bytes, size_t length, struct pl_answe
     }
     (void)pl_cursor_i32(&c);
     answer->error = pl_cursor_i16(&c);
-    (void)pl_cursor_i64(&c); /* high watermark */
+    answer->high_watermark = pl_cursor_i64(&c);
     (void)pl_cursor_i64(&c); /* last stable offset */
     answer->start_offset = pl_cursor_i64(&c);
     int32_t aborted = pl_cursor_i32(&c);
@@ -163,7 +163,7 @@ enum pl_err pl_answer_fetch(const uint8_t *bytes, size_t length, struct pl_answe
 enum pl_err pl_answer_raw(const uint8_t *bytes, size_t length, int64_t offset,
                           struct pl_answer *answer) {
     struct pl_cursor c = pl_cursor_open(bytes, length);
-    *answer = (struct pl_answer){.next_offset = offset + 1};
+    *answer = (struct pl_answer){.next_offset = offset + 1, .high_watermark = INT64_MAX};
     answer->correlation_id = pl_cursor_i32(&c);
     return c.err;
 }

@@ -30,7 +30,7 @@ struct pl_answer {
     int32_t correlation_id;
     int16_t error;
     int64_t next_offset; /* fetch: after the last whole batch; -1: none came */
-    int64_t start_offset; /* fetch: log start */
+    int64_t start_offset, high_watermark; /* fetch */
 };
 /* `bytes` is an answer without its length prefix. */
 PL_MUST_CHECK enum pl_err pl_answer_produce(const uint8_t *bytes, size_t length,

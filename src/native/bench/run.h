@@ -21,6 +21,7 @@ enum { PL_NS_PER_MS = 1000000, PL_NS_PER_S = 1000000000 };
 struct pl_in_flight {
     uint64_t begin_ns;     /* closed loop: when queued */
     int64_t first_arrival; /* open loop: number of its first record on this connection */
+    int64_t offset; /* fetch */
     int32_t records;
     int32_t correlation_id;
     uint8_t header[PL_REQUEST_HEADER_ROOM];
@@ -39,7 +40,7 @@ struct pl_link { /* one connection; owned by the run */
     uint32_t head, tail;       /* oldest unanswered, next free */
     uint32_t unsent;           /* first entry with unsent bytes */
     size_t sent;               /* bytes of it that are sent */
-    int64_t taken;             /* open loop: records that were put into requests */
+    int64_t taken;             /* open loop: records (fetches) that were put into requests */
     int64_t received;          /* end to end, consumer: records that arrived */
     int64_t offset;            /* fetch */
     uint64_t counted;          /* requests of the result */

@@ -15,8 +15,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 WIDTH, HEIGHT = 620, 340  # of a line chart; half of the page
 PAGE = 1100  # width of a bar chart
 LEFT, RIGHT, TOP, BOTTOM = 70, 24, 14, 46
-LABELS, VALUES = 280, 70  # of a bar chart: room left of the bars and right of them
-BAR, GAP = 11, 12
+LABELS, VALUES = 330, 70  # of a bar chart: room left of the bars and right of them
+BAR, GAP = 13, 12
 COLOURS = 8
 ROUND = (1, 2, 5)
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -278,14 +278,14 @@ def _bar(bar: Bar, top: float, x: Scale, label: str) -> str:
     goal = bar["goal"]
     wanted = f", goal {TIMES}{goal:.3g}" if goal else ""
     told = (
-        f"{label}, {bar['name']}: {TIMES}{bar['middle']:.3g} "
-        f"({bar['least']:.3g} to {bar['greatest']:.3g}){wanted}"
+        f"{label}, {bar['name']}: {TIMES}{number(bar['middle'])} "
+        f"({number(bar['least'])} to {number(bar['greatest'])}){wanted}"
     )
     parts = [
         f'<rect x="{start}" y="{top + 1}" width="{max(end - start, 1):.1f}" height="{BAR - 2}"/>',
         _line(low, middle, high, middle, "spread"),
         _line(x.at(goal), top, x.at(goal), top + BAR, "goal") if goal else "",
-        _text(max(end, high) + 5, top + BAR - 2, f"{TIMES}{bar['middle']:.3g}", "start"),
+        _text(max(end, high) + 5, top + BAR - 2, TIMES + number(bar["middle"]), "start"),
         f"<title>{html.escape(told)}</title>",
     ]
     return "".join(parts)

@@ -21,7 +21,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pylog.bench.load import Compression, Load, LoadError, Measurement, Mode, run
 
 TIMEOUT_S = 60.0
-PREFILL_S = 1.0
+PREFILL_S = 0.5
+PREFILL_BYTES, PREFILL_BATCHES = 256_000_000, 10_000
 RESULT_FORMAT = 1
 # UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER
 NOT_YET = (3, 5, 6)
@@ -159,13 +160,16 @@ def _wait(futures: dict[str, Future[Any]]) -> None:
 
 
 def _await_leaders(target: Target, topic: str, partitions: int) -> None:
-    """Until every partition takes a record: some brokers say so before it is true."""
+    """Until every partition has taken a record: some brokers say so before it is true."""
     probe = Load(connections=partitions, partitions=partitions)
     deadline = time.monotonic() + TIMEOUT_S
+    measure_s = 0.01
     while True:
         try:
-            run(target.host, target.port, topic, probe, warmup_s=0, measure_s=0.01)
-            return
+            found = run(target.host, target.port, topic, probe, warmup_s=0, measure_s=measure_s)
+            if found.least_requests > 0:
+                return
+            measure_s *= 2  # not all have answered
         except LoadError as error:
             if error.code not in NOT_YET or time.monotonic() > deadline:
                 raise
@@ -173,7 +177,12 @@ def _await_leaders(target: Target, topic: str, partitions: int) -> None:
 
 
 def _prefill(target: Target, topic: str, load: Load) -> None:
-    """Every partition gets records of the case's size; the fetches walk them again and again."""
+    """Every partition gets records of the case's size; the fetches walk them again and again.
+
+    As many on every target that can keep up: full batches, at a rate.
+    """
+    batch_bytes = load.batch_records * max(1, load.record_bytes)
+    batches = max(4 * load.partitions, min(PREFILL_BATCHES, PREFILL_BYTES // batch_bytes))
     writes = Load(
         mode=Mode.PRODUCE,
         connections=load.partitions,
@@ -182,6 +191,8 @@ def _prefill(target: Target, topic: str, load: Load) -> None:
         record_bytes=load.record_bytes,
         compression=load.compression,
         partitions=load.partitions,
+        records_per_s=batches * load.batch_records / PREFILL_S,
+        linger_ms=1000 * PREFILL_S,
     )
     run(target.host, target.port, topic, writes, warmup_s=0, measure_s=PREFILL_S)
 
@@ -217,23 +228,25 @@ def document(results: Sequence[CaseResult], timing: Timing, **more: object) -> d
         "machine": machine(),
         "timing": asdict(timing),
         **more,
-        "cases": [
-            {
-                "name": result.name,
-                "load": asdict(result.load)
-                | {
-                    "mode": result.load.mode.name.lower(),
-                    "compression": Compression(result.load.compression).name.lower(),
-                },
-                "targets": {
-                    target: {
-                        "median": result.median(target),
-                        "spread": result.spread(target),
-                        "runs": [asdict(run) for run in runs],
-                    }
-                    for target, runs in result.runs.items()
-                },
+        "cases": [case_document(result) for result in results],
+    }
+
+
+def case_document(result: CaseResult) -> dict[str, Any]:
+    """One of the document's cases."""
+    names = {
+        "mode": result.load.mode.name.lower(),
+        "compression": Compression(result.load.compression).name.lower(),
+    }
+    return {
+        "name": result.name,
+        "load": asdict(result.load) | names,
+        "targets": {
+            target: {
+                "median": result.median(target),
+                "spread": result.spread(target),
+                "runs": [asdict(run) for run in runs],
             }
-            for result in results
-        ],
+            for target, runs in result.runs.items()
+        },
     }
