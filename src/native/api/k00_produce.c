@@ -41,7 +41,8 @@ enum {
     PRODUCER_ID_AT = 43,
     PRODUCER_EPOCH_AT = 51,
     TOPIC_ROOM = 32,      /* of a topic in the answer, without its name */
-    PARTITION_ROOM = 192, /* of a partition, with one record error */
+    PARTITION_ROOM = 192, /* of a partition, without record errors */
+    RECORD_ERROR_ROOM = 8, /* without its message */
     REQUEST_ROOM = 32,    /* of what is there once */
 };
 
@@ -53,6 +54,7 @@ struct produce { /* one request while it is handled */
     struct pl_produce_request message;
     struct pl_produce *parked;
     struct pl_answer answer;
+    struct pl_bad_records bad; /* of the partition at hand */
     uint64_t began_ns;
     int32_t partitions, throttle_ms;
     int16_t unknown_error; /* what a partition that is not here gets, of the topic at hand */
@@ -160,19 +162,30 @@ static const char *refusal_text(int16_t error) {
                : "Record is not valid for the topic";
 }
 
-static void explain(struct pl_produce_response_partition *out, int32_t bad_record,
-                    struct pl_produce_response_record_error *record_error) {
+/* Names the records to blame, so that the client fails those and tells the others apart; the
+ * array that *errors becomes is the caller's to free. */
+static enum pl_err explain(const struct pl_bad_records *bad,
+                           struct pl_produce_response_partition *out,
+                           struct pl_produce_response_record_error **errors) {
     if (out->error_code != PL_KAFKA_INVALID_RECORD &&
         out->error_code != PL_KAFKA_INVALID_TIMESTAMP) {
-        return;
+        return PL_OK;
     }
     out->error_message = text_of(refusal_text(out->error_code));
-    if (bad_record >= 0) {
-        *record_error = (struct pl_produce_response_record_error){
-            .batch_index = bad_record, .batch_index_error_message = out->error_message};
-        out->record_errors = record_error;
-        out->record_errors_count = 1;
+    if (bad->count == 0) {
+        return PL_OK;
     }
+    *errors = malloc((size_t)bad->count * sizeof **errors);
+    if (*errors == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    for (int32_t i = 0; i < bad->count; i++) {
+        (*errors)[i] = (struct pl_produce_response_record_error){
+            .batch_index = bad->indexes[i], .batch_index_error_message = out->error_message};
+    }
+    out->record_errors = *errors;
+    out->record_errors_count = bad->count;
+    return PL_OK;
 }
 
 /* What the transaction coordinator has said of this batch; NULL when it was not asked. */
@@ -205,7 +218,8 @@ static int16_t append(struct produce *produce, struct pl_partition *partition,
     /* The frame is ours and writable; the span is const for everybody else. */
     uint8_t *bytes = produce->request->body + (records.data - produce->request->body);
     return pl_error_code(
-        pl_partition_append(partition, PL_APPEND_CLIENT, answer != NULL, bytes, length, appended));
+        pl_partition_append(partition, PL_APPEND_CLIENT, answer != NULL, bytes, length,
+                                             &produce->bad, appended));
 }
 
 /* Sets `out`; true when the answer has to wait for appended->end_offset. */
@@ -226,26 +240,44 @@ static bool produce_to(struct produce *produce, struct pl_partition *partition,
     return produce->message.acks != ACKS_NONE;
 }
 
+static size_t partition_room(const struct pl_produce_response_partition *out) {
+    return PARTITION_ROOM + (size_t)out->record_errors_count *
+                                (RECORD_ERROR_ROOM + (size_t)out->error_message.length);
+}
+
+/* Sets `code` to where the error code is, for what comes later. */
+static enum pl_err write_partition(struct produce *produce,
+                                   const struct pl_produce_response_partition *out,
+                                   uint8_t **code) {
+    if (!pl_answer_reserve(&produce->answer, partition_room(out))) {
+        return PL_ERR_MEMORY;
+    }
+    *code = produce->answer.out.bytes + produce->answer.out.length + sizeof out->index;
+    pl_produce_response_partition_write(&produce->answer.out, produce->request->api_version, out);
+    return PL_OK;
+}
+
 static enum pl_err answer_partition(struct produce *produce, struct pl_partition *partition,
                                     const struct pl_produce_request_partition *in) {
-    struct pl_appended appended = {.bad_record = -1};
-    struct pl_produce_response_record_error record_error;
+    struct pl_appended appended;
+    struct pl_produce_response_record_error *errors = NULL;
     struct pl_produce_response_partition out = pl_produce_response_partition_default;
     out.index = in->index;
     out.base_offset = -1;
+    produce->bad.count = 0;
     bool waits = produce_to(produce, partition, in->records, &appended, &out);
-    explain(&out, appended.bad_record, &record_error);
-    if (!pl_answer_reserve(&produce->answer, PARTITION_ROOM)) {
-        return PL_ERR_MEMORY;
+    uint8_t *code = NULL;
+    enum pl_err err = explain(&produce->bad, &out, &errors);
+    if (err == PL_OK) {
+        err = write_partition(produce, &out, &code);
     }
-    uint8_t *code = produce->answer.out.bytes + produce->answer.out.length + sizeof out.index;
-    pl_produce_response_partition_write(&produce->answer.out, produce->request->api_version, &out);
-    if (waits) {
+    free(errors);
+    if (err == PL_OK && waits) {
         enum pl_level level =
             produce->message.acks == ACKS_ALL ? PL_LEVEL_COMMITTED : PL_LEVEL_DURABLE;
         pl_produce_await(produce->parked, partition, level, appended.end_offset, code);
     }
-    return PL_OK;
+    return err;
 }
 
 /* ---- topics ---- */
@@ -440,6 +472,7 @@ enum pl_err pl_produce_handle(struct pl_broker *broker, const struct pl_request 
         return err;
     }
     err = answer_all(&produce);
+    pl_bad_records_free(&produce.bad);
     if (err != PL_OK) {
         pl_answer_drop(&produce.answer);
         pl_produce_drop(produce.parked);

@@ -38,7 +38,7 @@ static void append_to(struct pl_partition *partition, struct control_append *app
     struct pl_appended appended;
     enum pl_err err =
         pl_partition_append(partition, coordinator ? PL_APPEND_COORDINATOR : PL_APPEND_CLIENT,
-                            true, append->bytes, length, &appended);
+                            true, append->bytes, length, NULL, &appended);
     if (err != PL_OK) {
         append_end(&append->wait, pl_error_code(err));
         return;

@@ -102,14 +102,14 @@ bool pl_partition_in_transaction(struct pl_partition *partition, int64_t produce
 
 enum pl_err pl_partition_append(struct pl_partition *partition, enum pl_append_origin origin,
                                 bool verified, uint8_t *bytes, size_t n,
-                                struct pl_appended *appended) {
+                                struct pl_bad_records *bad, struct pl_appended *appended) {
     struct pl_broker *broker = partition->broker;
     const struct pl_append append = {.origin = origin,
                                      .leader_epoch = partition->leader_epoch,
                                      .now_ms = pl_broker_now_ms(broker),
                                      .transaction_verified = verified,
-                                     .codec = broker->codec};
-    appended->bad_record = -1;
+                                     .codec = broker->codec,
+                                     .bad = bad};
     if (pl_is_message_set(bytes, n)) {
         enum pl_err err = pl_message_set_convert(broker, &bytes, &n);
         if (err != PL_OK) {

@@ -89,10 +89,11 @@ void pl_partition_retain(struct pl_partition *partition);  /* any thread */
 void pl_partition_release(struct pl_partition *partition); /* any thread */
 
 /* Stages a batch. It is written, and waiters are told, by the end of the turn. `verified`: see
- * transaction_verified in log/log.h. */
+ * transaction_verified in log/log.h; `bad`, which may be NULL, likewise. */
 PL_MUST_CHECK enum pl_err pl_partition_append(struct pl_partition *partition,
                                               enum pl_append_origin origin, bool verified,
                                               uint8_t *bytes, size_t n,
+                                              struct pl_bad_records *bad,
                                               struct pl_appended *appended);
 /* See pl_log_in_transaction; false while there is no log. */
 bool pl_partition_in_transaction(struct pl_partition *partition, int64_t producer_id,

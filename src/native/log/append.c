@@ -147,7 +147,7 @@ static enum pl_err check_client(const struct pl_log *log, const struct pl_append
     if (err != PL_OK || appended->duplicate) {
         return err;
     }
-    return pl_log_check_records(log, append, bytes, header, &appended->bad_record);
+    return pl_log_check_records(log, append, bytes, header);
 }
 
 /* All batches of a coordinator or a leader, before the first one changes anything. */
@@ -308,8 +308,8 @@ static enum pl_err repack(struct pl_log *log, const struct pl_append *append, ui
 
 enum pl_err pl_log_append(struct pl_log *log, const struct pl_append *append, uint8_t *bytes,
                           size_t n, struct pl_appended *appended) {
-    *appended = (struct pl_appended){
-        .first_offset = -1, .end_offset = -1, .append_time_ms = -1, .bad_record = -1};
+    *appended =
+        (struct pl_appended){.first_offset = -1, .end_offset = -1, .append_time_ms = -1};
     if (log->offline) {
         return PL_ERR_OFFLINE;
     }

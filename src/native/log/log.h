@@ -136,6 +136,12 @@ enum pl_append_origin {
     PL_APPEND_REPLICA,     /* from the leader: offsets and epochs stay, must continue the log */
 };
 
+struct pl_bad_records { /* indexes within a batch; begins as {0}, owned by who asks for them */
+    int32_t *indexes;
+    int32_t count, room;
+};
+void pl_bad_records_free(struct pl_bad_records *bad);
+
 struct pl_append {
     enum pl_append_origin origin;
     int32_t leader_epoch;
@@ -145,6 +151,8 @@ struct pl_append {
     bool transaction_verified;
     /* Decompresses batches whose records must be looked at; NULL: one is made for the call. */
     struct pl_codec *codec;
+    /* Gets every record that PL_ERR_RECORD or PL_ERR_TIMESTAMP is about; NULL: nobody asks. */
+    struct pl_bad_records *bad;
 };
 
 struct pl_appended {
@@ -152,7 +160,6 @@ struct pl_appended {
     int64_t end_offset;     /* last offset + 1 */
     int64_t append_time_ms; /* log append time, or -1 with create time */
     bool duplicate;         /* nothing was staged; the original was acknowledged or will be */
-    int32_t bad_record;     /* index of the record refused by PL_ERR_RECORD, else -1 */
 };
 
 /* `bytes` holds one or more whole record batches, v2 (magic 0 and 1 are up-converted by the

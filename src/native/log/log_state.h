@@ -115,10 +115,10 @@ PL_MUST_CHECK enum pl_err pl_log_open_file(struct pl_log *log, struct pl_segment
 
 /* ---- records.c ---- */
 /* Looks at the records of a client's batch that has passed pl_batch_check; may correct its highest
- * time, in place and in the header. *bad_record is set when one record is to blame. */
+ * time, in place and in the header. The records to blame go to append->bad. */
 PL_MUST_CHECK enum pl_err pl_log_check_records(const struct pl_log *log,
                                                const struct pl_append *append, uint8_t *bytes,
-                                               struct pl_batch_header *header, int32_t *bad_record);
+                                               struct pl_batch_header *header);
 /* The same records with the compression of the topic: *packed is malloc'ed, NULL when the batch
  * is right as it is. */
 PL_MUST_CHECK enum pl_err pl_log_recompress(const struct pl_log *log,

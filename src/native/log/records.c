@@ -34,28 +34,63 @@ static bool out_of_bounds(const struct pl_log_config *config, int64_t timestamp_
     return now_ms - timestamp_ms > config->timestamp_before_max_ms;
 }
 
-/* Only when the highest time alone cannot answer. */
-static enum pl_err check_times(const struct pl_log_config *config, struct pl_codec *codec,
-                               const struct pl_batch *batch, int64_t now_ms, int32_t *bad_record) {
-    if (config->timestamp_before_max_ms == INT64_MAX &&
-        !out_of_bounds(config, batch->header.max_timestamp, now_ms)) {
+/* ---- who is to blame ---- */
+
+void pl_bad_records_free(struct pl_bad_records *bad) {
+    free(bad->indexes);
+    *bad = (struct pl_bad_records){0};
+}
+
+static enum pl_err blame(struct pl_bad_records *bad, int32_t index) {
+    if (bad == NULL) {
         return PL_OK;
     }
-    struct pl_record_reader reader;
-    enum pl_err err = pl_batch_open_records(codec, batch, &reader);
-    if (err != PL_OK) {
-        return err;
-    }
-    struct pl_record record;
-    for (int32_t i = 0; pl_record_reader_next(&reader, &record); i++) {
-        if (!out_of_bounds(config, pl_record_timestamp(&batch->header, &record), now_ms)) {
-            continue;
+    if (bad->count == bad->room) {
+        int32_t room = bad->room == 0 ? 16 : bad->room * 2;
+        int32_t *indexes = realloc(bad->indexes, (size_t)room * sizeof *indexes);
+        if (indexes == NULL) {
+            return PL_ERR_MEMORY;
         }
-        *bad_record = i;
-        return PL_ERR_TIMESTAMP;
+        bad->indexes = indexes;
+        bad->room = room;
     }
-    return reader.cursor.err;
+    bad->indexes[bad->count++] = index;
+    return PL_OK;
 }
+
+static enum pl_err refusal(const struct pl_log_config *config,
+                           const struct pl_batch_header *header, const struct pl_record *record,
+                           int64_t now_ms) {
+    if (config->compact_policy && record->key.length < 0) {
+        return PL_ERR_RECORD;
+    }
+    return config->timestamp_type == PL_TIMESTAMP_CREATE &&
+                   out_of_bounds(config, pl_record_timestamp(header, record), now_ms)
+               ? PL_ERR_TIMESTAMP
+               : PL_OK;
+}
+
+/* Every record that the topic refuses; one that is out of time makes it a matter of times (as in
+ * Kafka's LogValidator, KIP-467). PL_OK: none was. */
+static enum pl_err refuse_each(const struct pl_log_config *config, const struct pl_append *append,
+                               struct pl_codec *codec, const struct pl_batch *batch) {
+    struct pl_record_reader reader;
+    enum pl_err result = PL_OK, err = pl_batch_open_records(codec, batch, &reader);
+    struct pl_record record;
+    for (int32_t i = 0; err == PL_OK && pl_record_reader_next(&reader, &record); i++) {
+        enum pl_err refused = refusal(config, &batch->header, &record, append->now_ms);
+        if (refused != PL_OK) {
+            result = result == PL_ERR_TIMESTAMP ? result : refused;
+            err = blame(append->bad, i);
+        }
+    }
+    if (err == PL_OK) {
+        err = reader.cursor.err;
+    }
+    return err != PL_OK ? err : result;
+}
+
+/* ---- the records of a batch ---- */
 
 /* Sets the header's highest time to what the records say. */
 static void correct_time(uint8_t *bytes, struct pl_batch *batch, const struct pl_batch_scan *scan) {
@@ -66,35 +101,43 @@ static void correct_time(uint8_t *bytes, struct pl_batch *batch, const struct pl
     batch->header.max_timestamp = scan->max_timestamp;
 }
 
-static enum pl_err check_records(const struct pl_log_config *config, struct pl_codec *codec,
-                                 uint8_t *bytes, struct pl_batch *batch, int64_t now_ms,
-                                 int32_t *bad_record) {
+/* Whether the records have to be asked one by one: the highest time alone cannot tell. */
+static bool times_are_doubtful(const struct pl_log_config *config,
+                               const struct pl_batch_header *header, int64_t now_ms) {
+    return config->timestamp_type == PL_TIMESTAMP_CREATE &&
+           (config->timestamp_before_max_ms != INT64_MAX ||
+            out_of_bounds(config, header->max_timestamp, now_ms));
+}
+
+static enum pl_err check_records(const struct pl_log_config *config, const struct pl_append *append,
+                                 struct pl_codec *codec, uint8_t *bytes, struct pl_batch *batch) {
     struct pl_batch_scan scan;
     enum pl_err err = pl_batch_scan(codec, batch, &scan);
     if (err != PL_OK) {
-        *bad_record = scan.bad_record;
-        return scan.bad_record >= 0 ? PL_ERR_RECORD : err;
+        if (scan.bad_record < 0) {
+            return err;
+        }
+        err = blame(append->bad, scan.bad_record);
+        return err == PL_OK ? PL_ERR_RECORD : err;
     }
-    if (config->compact_policy && scan.first_keyless >= 0) {
-        *bad_record = scan.first_keyless;
-        return PL_ERR_RECORD;
+    if (config->timestamp_type == PL_TIMESTAMP_CREATE) {
+        correct_time(bytes, batch, &scan);
     }
-    if (config->timestamp_type == PL_TIMESTAMP_APPEND) {
-        return PL_OK;
-    }
-    correct_time(bytes, batch, &scan);
-    return check_times(config, codec, batch, now_ms, bad_record);
+    bool keyless = config->compact_policy && scan.first_keyless >= 0;
+    return keyless || times_are_doubtful(config, &batch->header, append->now_ms)
+               ? refuse_each(config, append, codec, batch)
+               : PL_OK;
 }
 
-static enum pl_err check_with(const struct pl_log_config *config, struct pl_codec *codec,
-                              uint8_t *bytes, struct pl_batch_header *header, int64_t now_ms,
-                              int32_t *bad_record) {
+static enum pl_err check_with(const struct pl_log_config *config, const struct pl_append *append,
+                              struct pl_codec *codec, uint8_t *bytes,
+                              struct pl_batch_header *header) {
     if (config->timestamp_type == PL_TIMESTAMP_CREATE) {
         if (pl_batch_is(header, PL_BATCH_APPEND_TIME)) {
             return PL_ERR_TIMESTAMP; /* a producer cannot know it */
         }
         if (!needs_records(config, header) &&
-            out_of_bounds(config, header->max_timestamp, now_ms)) {
+            out_of_bounds(config, header->max_timestamp, append->now_ms)) {
             return PL_ERR_TIMESTAMP;
         }
     }
@@ -102,14 +145,13 @@ static enum pl_err check_with(const struct pl_log_config *config, struct pl_code
         return PL_OK;
     }
     struct pl_batch batch = {.header = *header, .bytes = bytes, .size = pl_batch_size(header)};
-    enum pl_err err = check_records(config, codec, bytes, &batch, now_ms, bad_record);
+    enum pl_err err = check_records(config, append, codec, bytes, &batch);
     header->max_timestamp = batch.header.max_timestamp;
     return err;
 }
 
 enum pl_err pl_log_check_records(const struct pl_log *log, const struct pl_append *append,
-                                 uint8_t *bytes, struct pl_batch_header *header,
-                                 int32_t *bad_record) {
+                                 uint8_t *bytes, struct pl_batch_header *header) {
     const struct pl_log_config *config = &log->config;
     struct pl_codec *codec = append->codec;
     bool packed = pl_batch_compression(header) != PL_COMPRESSION_NONE;
@@ -120,7 +162,7 @@ enum pl_err pl_log_check_records(const struct pl_log *log, const struct pl_appen
             return err;
         }
     }
-    enum pl_err err = check_with(config, codec, bytes, header, append->now_ms, bad_record);
+    enum pl_err err = check_with(config, append, codec, bytes, header);
     if (own) {
         pl_codec_destroy(codec);
     }

@@ -26,6 +26,11 @@ static void bounded(struct pl_log_config *config) {
     config->timestamp_after_max_ms = 100;
 }
 
+static void strict(struct pl_log_config *config) {
+    compacted(config);
+    bounded(config);
+}
+
 static void append_time(struct pl_log_config *config) {
     config->timestamp_type = PL_TIMESTAMP_APPEND;
 }
@@ -72,7 +77,6 @@ static void a_compacted_topic_takes_no_record_without_a_key(void) {
         struct pl_appended appended;
         struct kit_batch batch = {.records = 2, .compression = (enum pl_compression)type};
         CHECK_EQ(kit_stage(kit, batch, &appended), PL_ERR_RECORD);
-        CHECK_EQ(appended.bad_record, 0);
         batch.key = "k";
         kit_append(kit, batch);
     }
@@ -94,6 +98,49 @@ static void times_out_of_bounds_are_refused(void) {
     kit_append(kit, (struct kit_batch){.timestamp_ms = KIT_START_MS + 100});
     kit_append(kit, (struct kit_batch){.timestamp_ms = KIT_START_MS - 1000});
     kit_append(kit, (struct kit_batch){.timestamp_ms = -1});
+    kit_end(kit);
+}
+
+struct blamed { /* a record of the batch at hand: a key, or none; ms after the log's now */
+    const char *key;
+    int64_t late_ms;
+};
+
+static enum pl_err stage_each(struct kit *kit, const struct blamed *records, int count,
+                              struct pl_bad_records *bad) {
+    const struct pl_batch_options options = pl_batch_options_default();
+    pl_batch_builder_reset(kit->builder, &options);
+    for (int i = 0; i < count; i++) {
+        CHECK_OK(pl_batch_builder_append(kit->builder, kit->now.wall_ms + records[i].late_ms,
+                                         kit_text(records[i].key), kit_text("v"), NULL, 0));
+    }
+    const uint8_t *built;
+    size_t n;
+    CHECK_OK(pl_batch_builder_build(kit->builder, kit->codec, &built, &n));
+    uint8_t bytes[512];
+    CHECK(n <= sizeof bytes);
+    memcpy(bytes, built, n);
+    struct pl_append append = kit_client(kit);
+    append.bad = bad;
+    struct pl_appended appended;
+    return pl_log_append(kit->log, &append, bytes, n, &appended);
+}
+
+static void every_record_that_is_to_blame_is_named(void) {
+    struct kit *kit = opened(strict);
+    const struct blamed records[] = {{"a", 0}, {NULL, 0}, {"b", 101}, {NULL, 101}, {"c", 100}};
+    struct pl_bad_records bad = {0};
+    CHECK_EQ(stage_each(kit, records, 5, &bad), PL_ERR_TIMESTAMP);
+    CHECK_EQ(bad.count, 3);
+    CHECK_EQ(bad.indexes[0], 1);
+    CHECK_EQ(bad.indexes[1], 2);
+    CHECK_EQ(bad.indexes[2], 3);
+    bad.count = 0;
+    CHECK_EQ(stage_each(kit, records, 2, &bad), PL_ERR_RECORD);
+    CHECK_EQ(bad.count, 1);
+    CHECK_EQ(bad.indexes[0], 1);
+    CHECK_EQ(stage_each(kit, records, 2, NULL), PL_ERR_RECORD);
+    pl_bad_records_free(&bad);
     kit_end(kit);
 }
 
@@ -228,6 +275,7 @@ int main(void) {
     RUN(damaged_batches_are_refused);
     RUN(batches_above_the_maximum_are_refused);
     RUN(a_compacted_topic_takes_no_record_without_a_key);
+    RUN(every_record_that_is_to_blame_is_named);
     RUN(times_out_of_bounds_are_refused);
     RUN(with_log_append_time_the_broker_sets_the_time);
     RUN(another_compression_is_put_in_place_of_the_producers);
