@@ -488,6 +488,25 @@ BROKER: Final = Table(
             "Silence after which a member of a share group is removed.",
             at_least(1),
         ),
+        _int(
+            "group.share.assignment.interval.ms",
+            "1000",
+            "Least time between two assignments of a share group.",
+            at_least(0),
+            _ALL,
+        ),
+        _int(
+            "group.share.min.assignment.interval.ms",
+            "0",
+            "Shortest share.assignment.interval.ms that a group may have.",
+            at_least(0),
+        ),
+        _int(
+            "group.share.max.assignment.interval.ms",
+            "15000",
+            "Longest share.assignment.interval.ms that a group may have.",
+            at_least(0),
+        ),
         _int("group.share.max.size", "200", "Most members of a share group.", between(1, 1000)),
         _int(
             "group.share.record.lock.duration.ms",
@@ -499,13 +518,86 @@ BROKER: Final = Table(
             "group.share.delivery.count.limit",
             "5",
             "Most deliveries of a record that nobody accepts.",
-            between(2, 10),
+            between(2, 25),
         ),
         _int(
             "group.share.partition.max.record.locks",
             "2000",
             "Records of a partition between the first that is not done and the last delivered.",
             between(100, 10_000),
+        ),
+        _int(
+            "group.share.min.session.timeout.ms",
+            "45000",
+            "Shortest share.session.timeout.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.max.session.timeout.ms",
+            "60000",
+            "Longest share.session.timeout.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.min.heartbeat.interval.ms",
+            "5000",
+            "Shortest share.heartbeat.interval.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.max.heartbeat.interval.ms",
+            "15000",
+            "Longest share.heartbeat.interval.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.min.record.lock.duration.ms",
+            "15000",
+            "Shortest share.record.lock.duration.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.max.record.lock.duration.ms",
+            "60000",
+            "Longest share.record.lock.duration.ms that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.min.delivery.count.limit",
+            "2",
+            "Least share.delivery.count.limit that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.max.delivery.count.limit",
+            "10",
+            "Greatest share.delivery.count.limit that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.min.partition.max.record.locks",
+            "100",
+            "Least share.partition.max.record.locks that a group may have.",
+            at_least(1),
+        ),
+        _int(
+            "group.share.max.partition.max.record.locks",
+            "4000",
+            "Greatest share.partition.max.record.locks that a group may have.",
+            at_least(1),
+        ),
+        _text(
+            "errors.deadletterqueue.topic.name.prefix",
+            "dlq.",
+            "What names of dead letter queues of share groups begin with; empty: with anything.",
+            None,
+            _ALL,
+        ),
+        _bool(
+            "errors.deadletterqueue.auto.create.topics.enable",
+            "false",
+            "Whether a missing dead letter queue of a share group is created.",
+            _ALL,
         ),
         _int(
             "group.share.max.share.sessions",
@@ -789,6 +881,15 @@ def _group(name: str, synonym: str, doc: str) -> Option:
     )
 
 
+def _of_group(name: str, kind: Kind, default: str, doc: str, check: Check | None = None) -> Option:
+    """A setting that groups alone have."""
+    return Option(name, kind, default, doc, check, Scope.GROUP, Dynamic.CLUSTER)
+
+
+def _dead_letter_queue(topic: str) -> str | None:
+    return "names of internal topics can't be used" if topic.startswith("__") else None
+
+
 _DURATION: Final = re.compile(
     r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII
 )
@@ -822,14 +923,30 @@ GROUP: Final = Table(
             "group.consumer.heartbeat.interval.ms",
             "What a member of the consumer protocol is told to wait between two heartbeats.",
         ),
-        Option(
+        _of_group(
+            "errors.deadletterqueue.topic.name",
+            Kind.STRING,
+            "",
+            "Topic for what a share group rejects or gets too often (KIP-1191); empty: none.",
+            _dead_letter_queue,
+        ),
+        _of_group(
+            "errors.deadletterqueue.copy.record.enable",
+            Kind.BOOLEAN,
+            "false",
+            "Whether a dead letter has the key and value of its record, or only says where it was.",
+        ),
+        _of_group(
             "share.auto.offset.reset",
             Kind.STRING,
             "latest",
             "Where a share group begins in a partition: earliest, latest, by_duration:PnDTnHnMnS.",
             _offset_reset,
-            Scope.GROUP,
-            Dynamic.CLUSTER,
+        ),
+        _group(
+            "share.assignment.interval.ms",
+            "group.share.assignment.interval.ms",
+            "Least time between two assignments of the group.",
         ),
         _group(
             "share.delivery.count.limit",
@@ -841,14 +958,12 @@ GROUP: Final = Table(
             "group.share.heartbeat.interval.ms",
             "Time between two heartbeats of a member.",
         ),
-        Option(
+        _of_group(
             "share.isolation.level",
             Kind.STRING,
             "read_uncommitted",
             "With read_committed, records of aborted transactions are not delivered.",
             one_of("read_uncommitted", "read_committed"),
-            Scope.GROUP,
-            Dynamic.CLUSTER,
         ),
         _group(
             "share.partition.max.record.locks",
@@ -860,14 +975,11 @@ GROUP: Final = Table(
             "group.share.record.lock.duration.ms",
             "How long a member may keep a record before another one gets it.",
         ),
-        Option(
+        _of_group(
             "share.renew.acknowledge.enable",
             Kind.BOOLEAN,
             "true",
             "Whether members may renew their locks.",
-            None,
-            Scope.GROUP,
-            Dynamic.CLUSTER,
         ),
         _group(
             "share.session.timeout.ms",
@@ -932,6 +1044,12 @@ TOPIC: Final = Table(
             "delete.retention.ms",
             "How long a tombstone stays readable.",
             "log.cleaner.delete.retention.ms",
+        ),
+        _own(
+            "errors.deadletterqueue.group.enable",
+            Kind.BOOLEAN,
+            "false",
+            "Whether the topic may be a dead letter queue of groups (KIP-1191).",
         ),
         _topic(
             "file.delete.delay.ms",

@@ -21,8 +21,13 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 LISTENING = re.compile(r"listening on (\S+:\d+)")
 
-# A group forms at once instead of after Kafka's 3 seconds: tests wait for state, not for time.
-QUICK_GROUPS = {"group.initial.rebalance.delay.ms": "0"}
+# A group forms at once instead of after Kafka's 3 seconds, and locks of a share group may be short:
+# tests wait for state, not for time.
+QUICK_GROUPS = {
+    "group.initial.rebalance.delay.ms": "0",
+    "group.share.min.record.lock.duration.ms": "1000",
+    "group.share.assignment.interval.ms": "0",
+}
 
 
 def running_broker() -> str | None:

@@ -68,10 +68,10 @@ def produce_batch(wire: Wire, topic_id: bytes, batch: bytes, partition: int = 0)
     return int(answered.base_offset)
 
 
-def configure_group(wire: Wire, group: str, **settings: str) -> None:
-    """Set settings of a share group; ``_`` stands for a dot, without ``share.``."""
+def configure_group(wire: Wire, group: str, prefix: str = "share.", **settings: str) -> None:
+    """Set settings of a share group; ``_`` stands for a dot, and the prefix comes before."""
     configs = [
-        AlterableConfig(name="share." + name.replace("_", "."), config_operation=0, value=value)
+        AlterableConfig(name=prefix + name.replace("_", "."), config_operation=0, value=value)
         for name, value in settings.items()
     ]
     resource = AlterConfigsResource(

@@ -190,6 +190,12 @@ def check_group_configs(config: BrokerConfig, overrides: Texts) -> None:
 _BOUNDED_OF_GROUP: Final = {
     "consumer.session.timeout.ms",
     "consumer.heartbeat.interval.ms",
+    "share.session.timeout.ms",
+    "share.heartbeat.interval.ms",
+    "share.assignment.interval.ms",
+    "share.record.lock.duration.ms",
+    "share.delivery.count.limit",
+    "share.partition.max.record.locks",
     "streams.session.timeout.ms",
     "streams.heartbeat.interval.ms",
     "streams.assignment.interval.ms",

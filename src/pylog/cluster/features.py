@@ -30,8 +30,8 @@ FEATURES: Final = {
         Feature("metadata.version", 7, 33, 33),
         # 1: consumer groups whose broker assigns (KIP-848).
         Feature("group.version", 0, 1, 1),
-        # 1: share groups (KIP-932); their dead letter queues would be 2.
-        Feature("share.version", 0, 1, 1),
+        # 1: share groups (KIP-932); 2: their dead letter queues (KIP-1191).
+        Feature("share.version", 0, 2, 2),
         # 1: streams groups (KIP-1071).
         Feature("streams.version", 0, 1, 1),
         # 2: partitions take part by being written to, every end raises the epoch (KIP-890).

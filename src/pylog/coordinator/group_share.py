@@ -6,7 +6,8 @@ A member is known by the id that it has made for itself. Each of its heartbeats 
 far as that member needs:
 
     group epoch     rises when subscriptions or their topics change, or a member comes or goes
-    target epoch    the group epoch that the assignment was computed for
+    target epoch    the group epoch that the assignment was computed for; there is some time between
+                    two assignments, so that many members that come together share one
     member epoch    the target epoch that the member was told of
 
 A partition is assigned once its share state is initialized; ``heartbeat`` tells which are not yet.
@@ -56,6 +57,7 @@ class ShareSettings:
 
     heartbeat_interval_ms: int = 5_000
     session_timeout_ms: int = 45_000
+    assignment_interval_ms: int = 0
     max_size: int = 200
 
 
@@ -95,7 +97,8 @@ class ShareGroups:
         self._check(group, known, request, settings)
         step = _Step(group, self._topics(), now_ms)
         step.update(_updated(known, request, client))
-        member = step.reconcile(request.member_id)
+        wait_ms = step.assignment_wait_ms(settings.assignment_interval_ms)
+        member = step.reconcile(request.member_id, assigns=wait_ms == 0)
         timer = _session(group.group_id, request.member_id)
         step.out.set_timer(timer, settings.session_timeout_ms)
         told = known is not None and known.assigned == member.assigned
@@ -103,7 +106,7 @@ class ShareGroups:
         response = ShareGroupHeartbeatResponse(
             member_id=member.member_id,
             member_epoch=member.epoch,
-            heartbeat_interval_ms=settings.heartbeat_interval_ms,
+            heartbeat_interval_ms=_next_heartbeat_ms(wait_ms, settings),
             assignment=_answered(member.assigned) if full or not told else None,
         )
         step.out.reply(promise, Beat(response, step.uninitialized(), step.epoch))
@@ -209,16 +212,23 @@ class _Step:
             self.epoch += 1
             write_epoch(group.group_id, self.epoch, metadata_hash, self.out)
 
-    def reconcile(self, member_id: str) -> ShareMember:
-        """The member with the assignment of the newest epoch."""
-        group, target = self._group, self._group.target
-        if self.epoch > group.target_epoch:
-            target = self._new_target()
+    def assignment_wait_ms(self, interval_ms: int) -> int:
+        """How long the next assignment has to wait; 0 when it may be now, or is not needed."""
+        group = self._group
+        if self.epoch == group.target_epoch or not any(group.target.values()):
+            return 0
+        return max(group.assigned_ms + interval_ms - self._now_ms, 0)
+
+    def reconcile(self, member_id: str, assigns: bool) -> ShareMember:
+        """The member with its part of the newest assignment, which may be made now."""
+        group, target, epoch = self._group, self._group.target, self._group.target_epoch
+        if assigns and self.epoch > group.target_epoch:
+            target, epoch = self._new_target(), self.epoch
         member = self._members[member_id]
         assigned = target.get(member_id, frozenset())
-        if member.epoch == self.epoch and member.assigned == assigned:
+        if member.epoch == epoch and member.assigned == assigned:
             return member
-        member = replace(member, epoch=self.epoch, previous_epoch=member.epoch, assigned=assigned)
+        member = replace(member, epoch=epoch, previous_epoch=member.epoch, assigned=assigned)
         write_current(group.group_id, member, self.out)
         return member
 
@@ -284,6 +294,12 @@ def _updated(
         client_host=client.host,
         topics=topics if names is None else tuple(sorted(set(names))),
     )
+
+
+def _next_heartbeat_ms(wait_ms: int, settings: ShareSettings) -> int:
+    """Sooner, for a member that waits for an assignment."""
+    usual_ms = settings.heartbeat_interval_ms
+    return min(wait_ms, usual_ms) if wait_ms else usual_ms
 
 
 def _answered(assignment: Assignment) -> AnsweredAssignment:

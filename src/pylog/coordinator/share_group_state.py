@@ -49,6 +49,7 @@ class ShareGroup(Group):
         self.epoch = 0
         self.metadata_hash = 0
         self.target_epoch = 0
+        self.assigned_ms = 0  # when the target was computed
         self.members: dict[str, ShareMember] = {}
         self.target: dict[str, Assignment] = {}
         self.initializing: dict[bytes, SharedTopic] = {}
@@ -247,7 +248,9 @@ def _replay_target_epoch(
     key: records.ShareGroupTargetAssignmentMetadataKey,
     value: records.ShareGroupTargetAssignmentMetadataValue | None,
 ) -> None:
-    _group_of(groups, key.group_id).target_epoch = 0 if value is None else value.assignment_epoch
+    group = _group_of(groups, key.group_id)
+    value = value or records.ShareGroupTargetAssignmentMetadataValue()
+    group.target_epoch, group.assigned_ms = value.assignment_epoch, value.assignment_timestamp
 
 
 def _replay_target(

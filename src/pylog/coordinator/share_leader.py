@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
+from pylog.coordinator.dead_letters import DeadLetterQueue, DeadLetterWriter, Origin
 from pylog.coordinator.shards import Shards
 from pylog.coordinator.share_partition import (
     AcknowledgedBatch,
     Acquired,
     Change,
+    DeadLetter,
     Limits,
     LogBatch,
     SharePartition,
@@ -47,6 +49,7 @@ class ShareConfig:
     offset_reset: str
     read_committed: bool
     renew_enabled: bool
+    queue: DeadLetterQueue | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class ShareLeader:
         partition: Partition,
         leader_epoch: int,
         states: Shards[ShareStateShard],
+        dead_letters: DeadLetterWriter,
         config: Callable[[], ShareConfig],
         on_failed: Callable[[ShareLeader], None],
     ) -> None:
@@ -89,6 +93,7 @@ class ShareLeader:
         self.partition = partition
         self.leader_epoch = leader_epoch
         self._states = states
+        self._dead_letters = dead_letters
         self._config = config
         self._on_failed = on_failed
         self._state_epoch = 0
@@ -98,7 +103,7 @@ class ShareLeader:
         self._watch: asyncio.Task[None] | None = None
         self._lock_timer: asyncio.TimerHandle | None = None
         self._waiting: set[asyncio.Event] = set()
-        self._storing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     # ---- life ----
@@ -126,6 +131,7 @@ class ShareLeader:
                 start = await self._first_offset()
                 await self._store(Change(start))
             self._machine = SharePartition(start, state.batches)
+            self._bury(self._machine.undelivered())
         except BaseException:
             self.close()
             raise
@@ -279,15 +285,38 @@ class ShareLeader:
         change = self._machine.expire(self._config().limits, _clock_ms())
         self._wake()
         self._set_lock_timer()
-        task = asyncio.create_task(self._store_quietly(change))
-        self._storing.add(task)
-        task.add_done_callback(self._storing.discard)
+        self._start(self._store_quietly(change))
 
     async def _store_quietly(self, change: Change) -> None:
         try:
             await self._store(change)
         except ApiError as error:
-            _log.warning("locks of %s that were over: %s", self.key.text(), error)
+            _log.warning("what became of records of %s: %s", self.key.text(), error)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ---- dead letters ----
+
+    def _bury(self, letters: Sequence[DeadLetter]) -> None:
+        if letters:
+            self._start(self._write_letters(letters))
+
+    async def _write_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """What can't be written is let go of: it must not hold up the group for ever."""
+        queue = self._config().queue
+        if queue is not None:
+            origin = Origin(self.key.group_id, self.partition)
+            try:
+                await self._dead_letters.write(origin, queue, letters)
+            except ApiError as error:
+                _log.warning("no dead letters from %s in %s: %s", origin, queue.topic, error)
+        if self._machine is not None:
+            change = self._machine.buried(letters)
+            self._wake()
+            await self._store_quietly(change)
 
     # ---- storing ----
 
@@ -311,3 +340,4 @@ class ShareLeader:
             self.close()
             raise
         self._stored_start = max(self._stored_start, change.start_offset)
+        self._bury(change.letters)

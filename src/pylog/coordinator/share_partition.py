@@ -10,15 +10,18 @@ Each offset from the start offset on is in one state; what lies below it is done
           │                      └── it was the last one ──▶ ARCHIVED
           └── nothing to deliver there (a hole, a marker, an aborted batch) ──▶ ARCHIVED
 
-The start offset moves over ACKNOWLEDGED and ARCHIVED. Locks are not durable: after a restart what
-was ACQUIRED is read again. Every change that must survive comes back as a :class:`Change`; whoever
-asked is answered when that is stored. Times are milliseconds of one clock, whichever.
+In a group with a dead letter queue (KIP-1191) what is rejected or was delivered too often is
+ARCHIVING until its dead letter is written. The start offset moves over ACKNOWLEDGED and ARCHIVED.
+
+Locks are not durable: after a restart what was ACQUIRED is read again. Every change that must
+survive comes back as a :class:`Change`; whoever asked is answered when that is stored. Times are
+milliseconds of one clock, whichever.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -27,7 +30,7 @@ from pylog.protocol.errors import ApiError, ErrorCode
 
 
 class RecordState(enum.IntEnum):
-    """As stored and sent. ARCHIVING (on its way to a dead letter queue) is never written here."""
+    """As stored and sent."""
 
     AVAILABLE = 0
     ACQUIRED = 1
@@ -47,11 +50,6 @@ class AcknowledgeType(enum.IntEnum):
 
 
 DONE: Final = frozenset({RecordState.ACKNOWLEDGED, RecordState.ARCHIVED})
-# What a restart makes of states that are no end: a lock does not outlive its broker.
-_RESTORED: Final = {
-    RecordState.ACQUIRED: RecordState.AVAILABLE,
-    RecordState.ARCHIVING: RecordState.ARCHIVED,
-}
 NOBODY: Final = ""
 
 
@@ -73,13 +71,32 @@ class StateBatch(NamedTuple):
     deliveries: int
 
 
+class Failure(enum.Enum):
+    """Why a record is given up; UNTOLD: a restart has forgotten it."""
+
+    REJECTED = enum.auto()
+    TOO_OFTEN = enum.auto()
+    UNTOLD = enum.auto()
+
+
+class DeadLetter(NamedTuple):
+    """Offsets that are given up, all delivered so many times."""
+
+    first_offset: int
+    last_offset: int
+    deliveries: int
+    failure: Failure
+
+
 @dataclass(slots=True)
 class Change:
-    """What has to be stored. ``start_offset``: where the partition begins now."""
+    """What has to be stored; then ``letters`` are to be written. ``start_offset``: where the
+    partition begins now."""
 
     start_offset: int
     batches: list[StateBatch] = field(default_factory=list)
     done_count: int = 0  # offsets from the start offset on that are done
+    letters: list[DeadLetter] = field(default_factory=list)
 
 
 class Acquired(NamedTuple):
@@ -113,6 +130,7 @@ class Limits:
     deliveries: int = 5
     in_flight: int = 2000
     lock_ms: int = 30_000
+    dead_letters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +151,9 @@ class SharePartition:
         self.start_offset = start_offset
         self._offsets: OffsetRanges[InFlight] = OffsetRanges()
         for batch in batches:
-            stored = RecordState(batch.state)
-            state = _RESTORED.get(stored, stored)
+            state = RecordState(batch.state)
+            if state is RecordState.ACQUIRED:  # a lock does not outlive its broker
+                state = RecordState.AVAILABLE
             if batch.last_offset >= start_offset:
                 first = max(batch.first_offset, start_offset)
                 self._offsets.put(first, batch.last_offset, InFlight(state, batch.deliveries))
@@ -162,6 +181,14 @@ class SharePartition:
             (item.value.lock_until_ms for item in self._offsets if _is_acquired(item.value)),
             default=None,
         )
+
+    def undelivered(self) -> list[DeadLetter]:
+        """Dead letters that are still to be written, as far as was stored."""
+        return [
+            DeadLetter(item.first, item.last, item.value.deliveries, Failure.UNTOLD)
+            for item in self._offsets
+            if item.value.state is RecordState.ARCHIVING
+        ]
 
     def acquired_by(self, member_id: str) -> bool:
         return any(item.value.member_id == member_id for item in self._offsets)
@@ -242,11 +269,13 @@ class SharePartition:
         INVALID_REQUEST for offsets above all that is in flight. What lies below the start offset
         is done already and passed over."""
         pieces = [piece for batch in batches for piece in self._pieces_of(batch, member_id)]
+        rejected = {first for first, _, _, kind in pieces if kind == AcknowledgeType.REJECT}
         return self._change(
             [
                 (first, last, _after(value, kind, limits, now_ms))
                 for first, last, value, kind in pieces
-            ]
+            ],
+            rejected,
         )
 
     def _pieces_of(
@@ -287,6 +316,17 @@ class SharePartition:
             ]
         )
 
+    def buried(self, letters: Iterable[DeadLetter]) -> Change:
+        """These dead letters are written, or can't be."""
+        return self._change(
+            [
+                (item.first, item.last, item.value._replace(state=RecordState.ARCHIVED))
+                for letter in letters
+                for item in self._offsets.over(letter.first_offset, letter.last_offset)
+                if item.value is not None and item.value.state is RecordState.ARCHIVING
+            ]
+        )
+
     def log_starts_at(self, offset: int) -> Change:
         """What lies below was deleted from the log."""
         if offset > self.start_offset:
@@ -295,16 +335,22 @@ class SharePartition:
             self._trim()
         return self._change([])
 
-    def _change(self, pieces: Iterable[tuple[int, int, InFlight]]) -> Change:
-        stored = []
+    def _change(
+        self, pieces: Iterable[tuple[int, int, InFlight]], rejected: Container[int] = ()
+    ) -> Change:
+        """``rejected``: first offsets of pieces that a member did not want."""
+        stored, letters = [], []
         for first, last, value in pieces:
             self._offsets.put(first, last, value)
             if not _is_acquired(value):
                 stored.append(StateBatch(first, last, value.state, value.deliveries))
+            if value.state is RecordState.ARCHIVING:
+                failure = Failure.REJECTED if first in rejected else Failure.TOO_OFTEN
+                letters.append(DeadLetter(first, last, value.deliveries, failure))
         self._trim()
         live = [batch for batch in stored if batch.last_offset >= self.start_offset]
         done = sum(len(item) for item in self._offsets if item.value.state in DONE)
-        return Change(self.start_offset, live, done)
+        return Change(self.start_offset, live, done, letters)
 
     def _trim(self) -> None:
         """Move the start offset over what is done."""
@@ -332,7 +378,11 @@ def _is_acquired(value: InFlight) -> bool:
 
 def _released(value: InFlight, limits: Limits) -> InFlight:
     last = value.deliveries >= limits.deliveries
-    return InFlight(RecordState.ARCHIVED if last else RecordState.AVAILABLE, value.deliveries)
+    return InFlight(_given_up(limits) if last else RecordState.AVAILABLE, value.deliveries)
+
+
+def _given_up(limits: Limits) -> RecordState:
+    return RecordState.ARCHIVING if limits.dead_letters else RecordState.ARCHIVED
 
 
 def _after(value: InFlight, kind: int, limits: Limits, now_ms: int) -> InFlight:
@@ -342,7 +392,8 @@ def _after(value: InFlight, kind: int, limits: Limits, now_ms: int) -> InFlight:
         return _released(value, limits)
     if kind == AcknowledgeType.RENEW:
         return value._replace(lock_until_ms=now_ms + limits.lock_ms)
-    return InFlight(RecordState.ARCHIVED, value.deliveries)
+    state = _given_up(limits) if kind == AcknowledgeType.REJECT else RecordState.ARCHIVED
+    return InFlight(state, value.deliveries)
 
 
 def _by_type(batch: AcknowledgedBatch) -> list[tuple[int, int, int]]:

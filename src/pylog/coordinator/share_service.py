@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from pylog.config import Source
+from pylog.coordinator.dead_letters import DeadLetterQueue, DeadLetterWriter
 from pylog.coordinator.group import GroupShard
 from pylog.coordinator.group_base import Client
 from pylog.coordinator.group_share import Beat, ShareSettings
@@ -28,6 +29,8 @@ from pylog.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatReq
 
 if TYPE_CHECKING:
     from pylog.server.broker import Broker
+
+_HAS_DEAD_LETTERS = 2  # share.version
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ class ShareGroupService:
         self._groups = groups
         self.states = states
         self.sessions = ShareSessions(broker.config.integer("group.share.max.share.sessions"))
+        self._dead_letters = DeadLetterWriter(broker)
         self._leaders: dict[SharePartitionKey, ShareLeader] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -78,22 +82,33 @@ class ShareGroupService:
         return ShareSettings(
             self._number(group_id, "share.heartbeat.interval.ms"),
             self._number(group_id, "share.session.timeout.ms"),
+            self._number(group_id, "share.assignment.interval.ms"),
             self._broker.config.integer("group.share.max.size"),
         )
 
     def config(self, group_id: str) -> ShareConfig:
         """What holds for the partitions of a group."""
+        queue = self._dead_letter_queue(group_id)
         limits = Limits(
             self._number(group_id, "share.delivery.count.limit"),
             self._number(group_id, "share.partition.max.record.locks"),
             self._number(group_id, "share.record.lock.duration.ms"),
+            queue is not None,
         )
         return ShareConfig(
             limits,
             str(self._value(group_id, "share.auto.offset.reset")),
             self._value(group_id, "share.isolation.level") == "read_committed",
             bool(self._value(group_id, "share.renew.acknowledge.enable")),
+            queue,
         )
+
+    def _dead_letter_queue(self, group_id: str) -> DeadLetterQueue | None:
+        if self._broker.metadata.image.features.get("share.version", 0) < _HAS_DEAD_LETTERS:
+            return None
+        topic = str(self._value(group_id, "errors.deadletterqueue.topic.name"))
+        copies = bool(self._value(group_id, "errors.deadletterqueue.copy.record.enable"))
+        return DeadLetterQueue(topic, copies) if topic else None
 
     # ---- members ----
 
@@ -230,6 +245,7 @@ class ShareGroupService:
                 log,
                 state.leader_epoch,
                 self.states,
+                self._dead_letters,
                 lambda: self.config(group_id),
                 self._forget,
             )

@@ -19,12 +19,11 @@ GROUP = "workers"
 class Cluster:
     """A shard, and the topics that it sees."""
 
-    def __init__(self, partitions: int = 2) -> None:
+    def __init__(self, partitions: int = 2, assignment_interval_ms: int = 0) -> None:
         self.partitions = partitions
         self.revision = 0
-        around = Surroundings(
-            topics=self.view, share_settings=lambda _: ShareSettings(5_000, 45_000, max_size=2)
-        )
+        settings = ShareSettings(5_000, 45_000, assignment_interval_ms, max_size=2)
+        around = Surroundings(topics=self.view, share_settings=lambda _: settings)
         self.world: World[GroupShard] = World(lambda: GroupShard(around))
 
     def view(self) -> TopicsView:
@@ -147,3 +146,19 @@ def test_group_is_deleted_when_it_is_empty() -> None:
     assert delete() == ErrorCode.NONE
     cluster.world.restart()
     assert GROUP not in cluster.world.shard.groups
+
+
+def test_members_that_come_soon_after_an_assignment_wait_for_the_next() -> None:
+    cluster = Cluster(partitions=2, assignment_interval_ms=1_000)
+    first = cluster.hear("anna", 0, ["jobs"])
+    assert assigned(first) == [0, 1], "nobody was there to be disturbed"
+    cluster.world.after(400)
+    second = cluster.hear("bob", 0, ["jobs"])
+    assert assigned(second) == []
+    assert second.response.heartbeat_interval_ms == 600, "it asks again when it is time"
+    assert assigned(cluster.hear("anna", first.response.member_epoch)) is None
+    cluster.world.after(600)
+    second = cluster.hear("bob", second.response.member_epoch)
+    assert second.response.heartbeat_interval_ms == 5_000
+    assert assigned(second) == [1]
+    assert assigned(cluster.hear("anna", first.response.member_epoch)) == [0]

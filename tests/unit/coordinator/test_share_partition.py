@@ -7,6 +7,8 @@ import pytest
 from pylog.coordinator.share_partition import (
     AcknowledgedBatch,
     AcknowledgeType,
+    DeadLetter,
+    Failure,
     Limits,
     LogBatch,
     SharePartition,
@@ -197,6 +199,35 @@ def test_deleted_records_are_nobodys() -> None:
     acquire(partition, "anna", 20)
     assert partition.log_starts_at(15).start_offset == 15
     assert acknowledge(partition, "anna", (10, 19, ACCEPT)) == (20, [])
+
+
+def test_a_dead_letter_is_on_its_way_until_it_is_buried() -> None:
+    limits = Limits(deliveries=2, in_flight=100, lock_ms=1_000, dead_letters=True)
+    partition = SharePartition(0, [StateBatch(0, 1, 0, 1)])
+    partition.acquire(Wish("anna", 3, 9), 0, [LogBatch(0, 3, True)], limits, 0)
+    acks = [AcknowledgedBatch(0, 3, [RELEASE, REJECT, REJECT, ACCEPT])]
+    change = partition.acknowledge("anna", acks, limits, 0)
+    assert change.start_offset == 0
+    assert change.batches == [
+        StateBatch(0, 0, 3, 2),
+        StateBatch(1, 1, 3, 2),
+        StateBatch(2, 2, 3, 1),
+        StateBatch(3, 3, 2, 1),
+    ]
+    assert change.letters == [
+        DeadLetter(0, 0, 2, Failure.TOO_OFTEN),
+        DeadLetter(1, 1, 2, Failure.REJECTED),
+        DeadLetter(2, 2, 1, Failure.REJECTED),
+    ]
+    assert partition.buried(change.letters).start_offset == 4
+
+
+def test_a_dead_letter_outlives_a_restart() -> None:
+    partition = SharePartition(0, [StateBatch(0, 4, 3, 2)])
+    assert acquire(partition, "anna") == [(5, 19, 1)]
+    left = partition.undelivered()
+    assert left == [DeadLetter(0, 4, 2, Failure.UNTOLD)]
+    assert partition.buried(left).start_offset == 5
 
 
 def test_what_was_stored_is_where_a_restart_goes_on() -> None:
