@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.kafka import KafkaBroker, run_tool
+from tests.support.wait import wait_until
+from tests.support.wire import Wire
 
-from pylog.cli.log import command
+from pylog.cli.log import IN_USE, command
+from pylog.codec import Record, encode_batch
+from pylog.protocol.messages.describe_producers import DescribeProducersRequest, TopicRequest
+from pylog.protocol.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    TopicProduceData,
+)
 
 TOPIC = "topic"
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 PER_COMPRESSION = 300
 START = 100  # of the log, behind DeleteRecords
+FORGET_PRODUCERS = {
+    "producer.id.expiration.ms": "1",
+    "producer.id.expiration.check.interval.ms": "100",
+}
+PRODUCER_ID = 1_000_000  # none that a broker has given away
 TIMEOUT_S = 60
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
 
 
-def write(address: str) -> None:
-    """Every compression, transactions of both ends, several segments, and a later start."""
+def create(address: str) -> None:
     admin = AdminClient({"bootstrap.servers": address})
     config = {"segment.bytes": "1048576", "index.interval.bytes": "256"}
     admin.create_topics([NewTopic(TOPIC, 1, 1, config=config)])[TOPIC].result(TIMEOUT_S)
+
+
+def write(address: str) -> None:
+    """Every compression, transactions of both ends, several segments, and a later start."""
+    create(address)
     for compression in COMPRESSIONS:
         settings = {"compression.type": compression, "enable.idempotence": True, "linger.ms": 1}
         producer = Producer({"bootstrap.servers": address, **settings})
@@ -39,6 +58,7 @@ def write(address: str) -> None:
         producer.flush(TIMEOUT_S)
     transactions(address)
     start = TopicPartition(TOPIC, 0, START)
+    admin = AdminClient({"bootstrap.servers": address})
     admin.delete_records([start])[start].result(TIMEOUT_S)
 
 
@@ -108,8 +128,71 @@ def test_pylog_goes_on_with_what_kafka_wrote(tmp_path: Path) -> None:
     run_log("verify", data_dir)
 
 
+def test_kafka_goes_on_with_what_pylog_wrote(tmp_path: Path) -> None:
+    data_dir, now_ms = tmp_path / "data", int(time.time() * 1000)
+    with running(data_dir) as broker:
+        write(broker.address)
+        offset = produce_idempotent(broker.address, now_ms)
+        written = read(broker.address)
+    assert written[0][0] == START
+    kafka = KafkaBroker(tmp_path / "kafka")
+    kafka.start()
+    try:
+        create(kafka.address)
+        refused = invoke_log("export", data_dir, "--kafka-folder", kafka.data_dir)
+    finally:
+        kafka.stop()
+    assert refused.exit_code == IN_USE, refused.output
+    run_log("export", data_dir, "--kafka-folder", kafka.data_dir)
+    run_log("verify", kafka.data_dir / f"{TOPIC}-0")
+    kafka.start()
+    try:
+        assert read(kafka.address) == written
+        assert produce_idempotent(kafka.address, now_ms) == offset  # a duplicate
+    finally:
+        kafka.stop()
+    # Kafka's own producer ids begin at 0, as those in the log do: they have to be forgotten first.
+    kafka.configure(**FORGET_PRODUCERS)
+    kafka.start()
+    try:
+        wait_until(lambda: not producers(kafka.address))
+        transactions(kafka.address)
+        again = read(kafka.address)
+    finally:
+        kafka.stop()
+    assert again[: len(written)] == written
+    assert len(again) == len(written) + 10
+    run_log("verify", kafka.data_dir / f"{TOPIC}-0")
+
+
+def produce_idempotent(address: str, now_ms: int) -> int:
+    """The same batch of the same producer each time; where the broker says that it is."""
+    record = Record(b"key", b"of an idempotent producer", now_ms)
+    batch = encode_batch([record], producer_id=PRODUCER_ID, producer_epoch=0, base_sequence=0)
+    topic = TopicProduceData(
+        name=TOPIC, partition_data=[PartitionProduceData(index=0, records=batch)]
+    )
+    with Wire(address) as wire:
+        request = ProduceRequest(acks=-1, timeout_ms=10_000, topic_data=[topic])
+        answer = wire.ask(request, 12).responses[0].partition_responses[0]
+    assert answer.error_code == 0
+    return int(answer.base_offset)
+
+
+def producers(address: str) -> list[int]:
+    topic = TopicRequest(name=TOPIC, partition_indexes=[0])
+    with Wire(address) as wire:
+        answer = wire.ask(DescribeProducersRequest(topics=[topic])).topics[0].partitions[0]
+    assert answer.error_code == 0
+    return [item.producer_id for item in answer.active_producers]
+
+
+def invoke_log(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
 def run_log(*arguments: object) -> None:
-    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    result = invoke_log(*arguments)
     assert result.exit_code == 0, result.output
 
 

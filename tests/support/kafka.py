@@ -53,6 +53,11 @@ class KafkaBroker:
         lines = [f"{name}={value}\n" for name, value in {**defaults, **settings}.items()]
         self._properties.write_text("".join(lines))
 
+    def configure(self, **settings: str) -> None:
+        """Add settings; they hold from the next start on."""
+        with self._properties.open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in settings.items())
+
     def start(self) -> None:
         """Returns when clients are served. After a stop: again, with the same data."""
         if not self.data_dir.exists():

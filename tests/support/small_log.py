@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pylog.codec import Compression, Record, TransactionMarker, encode_batch, encode_marker
 from pylog.engine import Engine, EngineOptions, LogConfig, Partition, PartitionSpec
-from pylog.log.checkpoint import LOG_START_FILE, RECOVERY_POINT_FILE, write_checkpoint
+from pylog.log.checkpoint import CLEANER_FILE, LOG_START_FILE, RECOVERY_POINT_FILE, write_checkpoint
 from pylog.log.layout import DataFolder, make_log_folder
 
 NODE_ID = 1
@@ -62,6 +62,7 @@ def make(path: Path) -> Path:
     end = asyncio.run(write(path))
     write_checkpoint(path / RECOVERY_POINT_FILE, {("topic", 0): end})
     write_checkpoint(path / LOG_START_FILE, {("topic", 0): START})
+    write_checkpoint(path / CLEANER_FILE, {("topic", 0): START})
     folder.leave_clean_mark()
     folder.close()
     return path

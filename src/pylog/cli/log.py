@@ -1,7 +1,7 @@
-"""``pylog log``: look into, check, repair and import the files of a broker, without one.
+"""``pylog log``: look into, check, repair, import and export files of a broker, without one.
 
 Exit codes: 0; 1 something is wrong, or could not be repaired; 2 wrong command line; 4 a broker
-uses the folder that is to be repaired.
+uses the folder that is to be changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
 
 @click.group("log")
 def command() -> None:
-    """Look into, check, repair and import data folders and the logs in them.
+    """Look into, check, repair, import and export data folders and the logs in them.
 
     PATHS are data folders or folders of logs (TOPIC-PARTITION); dump takes single files, too.
     """
@@ -153,6 +153,46 @@ def _repair_all(data_folder: Any, path: Path, cut: bool) -> bool:
         cuts = f"{done.bytes_cut} bytes cut, kept in {done.kept}; " if done.kept else ""
         click.echo(f"{folder}: {cuts}indexes written anew, ends at {done.end_offset}")
     return complete
+
+
+@command.command("export")
+@click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-k",
+    "--kafka-folder",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+)
+def export_command(data_dir: Path, kafka_folder: Path) -> None:
+    """Copy the topics of the data folder DATA_DIR into a log folder of Apache Kafka.
+
+    Both brokers must be stopped, and Kafka must have empty topics of the same names and numbers
+    of partitions. Offsets and times stay as they are; leader epochs begin anew.
+    """
+    from pylog.log.checkpoint import MalformedCheckpoint
+    from pylog.log.exporting import CannotExport, export_topics
+    from pylog.log.files import DamagedFile
+    from pylog.log.layout import DataFolder, FolderTaken
+
+    try:
+        source = DataFolder(data_dir)
+        try:
+            target = DataFolder(kafka_folder)
+            try:
+                exported = export_topics(source.path, target)
+            finally:
+                target.close()
+        finally:
+            source.close()
+    except FolderTaken as error:
+        click.echo(f"pylog: {error}", err=True)
+        raise SystemExit(IN_USE) from None
+    except (CannotExport, DamagedFile, MalformedCheckpoint, OSError) as error:
+        click.echo(f"pylog: {error}", err=True)
+        raise SystemExit(WRONG) from None
+    for name, partitions in exported.items():
+        click.echo(f"{name}: {partitions} partitions")
 
 
 @command.command("import")

@@ -36,6 +36,14 @@ def read_checkpoint(path: Path) -> dict[tuple[str, int], int]:
     return offsets
 
 
+def read_begun_checkpoint(path: Path) -> dict[tuple[str, int], int]:
+    """Like :func:`read_checkpoint`; none when the file is empty, too.
+
+    Kafka makes its checkpoints when it starts, and leaves them empty until there is an entry.
+    """
+    return read_checkpoint(path) if path.exists() and path.stat().st_size else {}
+
+
 def read_leader_epochs(path: Path) -> list[tuple[int, int]]:
     """Epochs of a leader-epoch-checkpoint with the offset where each begins, ascending."""
     entries = [(_number(path, epoch), _number(path, start)) for epoch, start in _read(path, 2)]

@@ -13,11 +13,12 @@ from typing import Any, Final, NamedTuple
 from pylog.codec import CodecError, Record, RecordBatch
 from pylog.engine import ProducerTracker
 from pylog.log.checkpoint import (
+    CLEANER_FILE,
     LEADER_EPOCH_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
     MalformedCheckpoint,
-    read_checkpoint,
+    read_begun_checkpoint,
     read_leader_epochs,
 )
 from pylog.log.files import (
@@ -39,6 +40,7 @@ from pylog.protocol.wire import WireError
 
 Item = dict[str, Any]
 _DEEP: Final = {"__consumer_offsets": GROUP, "__transaction_state": TRANSACTION}
+_CHECKPOINTS: Final = (RECOVERY_POINT_FILE, LOG_START_FILE, CLEANER_FILE)
 _TEXTS: Final = ("meta.properties", "partition.metadata")
 
 
@@ -72,7 +74,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
-    named = {LEADER_EPOCH_FILE, RECOVERY_POINT_FILE, LOG_START_FILE, *_TEXTS}
+    named = {LEADER_EPOCH_FILE, *_CHECKPOINTS, *_TEXTS}
     for file in sorted(path.iterdir()):
         if file.is_file() and (file.suffix in _READERS or file.name in named):
             yield file
@@ -82,8 +84,8 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _items(file: Path, detail: Detail) -> Iterator[Item]:
-    if file.name in (RECOVERY_POINT_FILE, LOG_START_FILE):
-        for (topic, partition), offset in read_checkpoint(file).items():
+    if file.name in _CHECKPOINTS:
+        for (topic, partition), offset in read_begun_checkpoint(file).items():
             yield _item("checkpoint", topic=topic, partition=partition, offset=offset)
     elif file.name == LEADER_EPOCH_FILE:
         for epoch, start in read_leader_epochs(file):

@@ -1,7 +1,8 @@
 """The data folder, laid out as Kafka's.
 
 =================================  ==============================================================
-.lock                              held with flock(2) while a broker uses the folder
+.lock                              held while a broker uses the folder, with flock(2) and, as
+                                   Apache Kafka looks for it, fcntl(2)
 meta.properties                    which cluster and broker the folder belongs to
 .kafka_cleanshutdown               the last broker flushed every log before it ended
 recovery-point-offset-checkpoint   up to where each log is known to be on the disk
@@ -76,6 +77,7 @@ class DataFolder:
         self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
             raise FolderTaken(f"{path} is in use by another broker") from None
@@ -155,6 +157,7 @@ def is_in_use(path: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

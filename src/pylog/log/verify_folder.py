@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from pylog.log.checkpoint import (
+    CLEANER_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
     MalformedCheckpoint,
+    read_begun_checkpoint,
     read_checkpoint,
 )
 from pylog.log.layout import (
@@ -50,11 +52,14 @@ class FolderCheck:
         self._found: list[Finding] = []
         self._ends = self._read(RECOVERY_POINT_FILE)
         self._starts = self._read(LOG_START_FILE)
+        self._cleaned = self._read(CLEANER_FILE, read_begun_checkpoint)
 
-    def _read(self, name: str) -> Mapping[Key, int]:
+    def _read(
+        self, name: str, read: Callable[[Path], dict[Key, int]] = read_checkpoint
+    ) -> Mapping[Key, int]:
         path = self._path / name
         try:
-            return read_checkpoint(path)
+            return read(path)
         except MalformedCheckpoint as error:
             self._found.append(Finding(path, None, str(error).removeprefix(f"{path}: ")))
             return {}
@@ -64,12 +69,17 @@ class FolderCheck:
         yield from self._found
         yield from self._check_identity()
         folders = log_folders_of(self._path)
-        for name, offsets in ((RECOVERY_POINT_FILE, self._ends), (LOG_START_FILE, self._starts)):
+        for name, offsets in self._checkpoints():
             for topic, index in offsets.keys() - folders.keys():
                 if not self._growing:
                     yield Finding(self._path / name, None, f"there is no log {topic}-{index}")
         for folder in folders.values():
             yield from self.check_log(folder)
+
+    def _checkpoints(self) -> Iterator[tuple[str, Mapping[Key, int]]]:
+        yield RECOVERY_POINT_FILE, self._ends
+        yield LOG_START_FILE, self._starts
+        yield CLEANER_FILE, self._cleaned
 
     def _check_identity(self) -> Iterator[Finding]:
         path = self._path / "meta.properties"
@@ -99,8 +109,9 @@ class FolderCheck:
         yield from check.run()
         if self._growing or check.findings:
             return
-        for name, offset in ((LOG_START_FILE, start), (RECOVERY_POINT_FILE, self._ends.get(key))):
-            if offset is not None and offset > check.end_offset:
+        for name, offsets in self._checkpoints():
+            offset = offsets.get(key, 0)
+            if offset > check.end_offset:
                 what = f"{key[0]}-{key[1]} {offset} is beyond its end, {check.end_offset}"
                 yield Finding(self._path / name, None, what)
 

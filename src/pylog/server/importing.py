@@ -27,6 +27,7 @@ from pylog.log.checkpoint import (
     LEADER_EPOCH_FILE,
     LOG_START_FILE,
     flush_folder,
+    read_begun_checkpoint,
     read_checkpoint,
     read_leader_epochs,
     write_checkpoint,
@@ -102,9 +103,7 @@ def _last_producer(folder: Path) -> int:
 
 
 def _take_starts(source: Path, target: Path, topics: Mapping[str, Found]) -> None:
-    file = source / LOG_START_FILE
-    # Kafka makes the file when it starts, and leaves it empty until it has something to say.
-    starts = read_checkpoint(file) if file.exists() and file.stat().st_size else {}
+    starts = read_begun_checkpoint(source / LOG_START_FILE)
     taken = {key: offset for key, offset in starts.items() if key[0] in topics}
     write_checkpoint(target / LOG_START_FILE, read_checkpoint(target / LOG_START_FILE) | taken)
 

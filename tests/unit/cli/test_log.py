@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.support.small_log import NAME, make
+from tests.support.small_log import NAME, START, make
 
 from pylog.cli.log import command
 from pylog.log.layout import DataFolder
@@ -129,3 +129,53 @@ def test_repair_leaves_a_folder_alone_that_a_broker_uses(folder: Path) -> None:
     assert run("repair", folder).exit_code == 4
     assert run("verify", folder).exit_code == 0
     broker.close()
+
+
+def empty_log(data_dir: Path, name: str = NAME) -> Path:
+    """A log folder as Kafka leaves it for a topic without records."""
+    folder = data_dir / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "00000000000000000000.log").touch()
+    (folder / "partition.metadata").write_text("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ")
+    (data_dir / "log-start-offset-checkpoint").touch()
+    return folder
+
+
+def test_an_exported_log_has_the_topic_id_and_the_epoch_of_its_new_home(
+    folder: Path, tmp_path: Path
+) -> None:
+    target = empty_log(tmp_path / "kafka")
+    before = values(folder)
+    result = run("export", folder, "--kafka-folder", target.parent)
+    assert result.exit_code == 0, result.output
+    assert values(target.parent) == before
+    items = dumped(target.parent)
+    assert {item["leader_epoch"] for item in items if item["kind"] == "batch"} == {0}
+    assert [item["start_offset"] for item in items if item["kind"] == "epoch"] == [START]
+    assert any("AAAAAAAAAAAAAAAAAAAAAQ" in str(item.get("text")) for item in items)
+    starts = [i["offset"] for i in items if str(i["file"]).endswith("log-start-offset-checkpoint")]
+    assert starts == [START]
+    assert values(folder) == before
+    assert run("verify", target).exit_code == 0
+
+
+def test_nothing_is_exported_over_records_or_beside_a_missing_topic(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = empty_log(tmp_path / "without", "another-0")
+    refused = run("export", folder, "--kafka-folder", other.parent)
+    assert refused.exit_code == 1
+    assert f"has no {NAME}" in refused.output
+    target = empty_log(tmp_path / "with")
+    (target / "00000000000000000000.log").write_bytes(b"something")
+    refused = run("export", folder, "--kafka-folder", target.parent)
+    assert refused.exit_code == 1
+    assert "has records already" in refused.output
+    more = empty_log(tmp_path / "more")
+    empty_log(tmp_path / "more", NAME.replace("-0", "-1"))
+    refused = run("export", folder, "--kafka-folder", more.parent)
+    assert "more partitions" in refused.output
+    assert sorted(path.name for path in more.iterdir()) == [
+        "00000000000000000000.log",
+        "partition.metadata",
+    ]
