@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.clients.client import Agent, Client
 from tests.clients.kinds import Kind, kind_named
+from tests.clients.tool_runner import Tools
 
 Start = Callable[[Kind], Agent]
 
@@ -63,3 +64,15 @@ def topic(admin: Client, unique: str) -> str:
 def wide_topic(admin: Client, unique: str) -> str:
     """A new topic of four partitions."""
     return admin.create_topic(unique, 4)
+
+
+@pytest.fixture
+def java(agent_of: Start, bootstrap: str) -> Client:
+    """Kafka's own client."""
+    return Client(agent_of(kind_named("java")), bootstrap)
+
+
+@pytest.fixture
+def tool(java: Client) -> Tools:
+    """Runs Kafka's command line tools."""
+    return Tools(java)

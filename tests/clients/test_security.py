@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer
+from tests.clients.kafka_tools import tool_named
 
 from pylog.testing import Broker
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = "org.apache.kafka.tools"
 AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 SETTINGS = {
     "listeners": "SASL_PLAINTEXT://127.0.0.1:0",
@@ -52,7 +52,7 @@ class Tools:
         """The output of a tool that must succeed."""
         where = ["--bootstrap-server", self._broker.bootstrap]
         where += ["--command-config", str(self._config)]
-        command = [*self._command, f"{TOOLS}.{tool}", *where, *arguments]
+        command = [*self._command, tool_named(tool).main, *where, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -122,17 +122,17 @@ def test_a_user_of_kafka_configs_may_do_what_kafka_acls_allows(
 ) -> None:
     user = ["--entity-type", "users", "--entity-name", unique]
     secret = f"{mechanism}=[iterations=4096,password=secret]"
-    tools.run("ConfigCommand", "--alter", *user, "--add-config", secret)
-    assert mechanism in tools.run("ConfigCommand", "--describe", *user)
+    tools.run("kafka-configs", "--alter", *user, "--add-config", secret)
+    assert mechanism in tools.run("kafka-configs", "--describe", *user)
     config = client_config(broker, mechanism, unique, "secret")
     refused = produce(config, unique)
     assert refused is not None
     assert refused.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     principal = ["--allow-principal", f"User:{unique}"]
-    tools.run("AclCommand", "--add", *principal, "--producer", "--topic", unique)
+    tools.run("kafka-acls", "--add", *principal, "--producer", "--topic", unique)
     assert produce(config, unique) is None
-    tools.run("AclCommand", "--add", *principal, "--consumer", "--topic", unique, "--group", "*")
-    assert f"principal=User:{unique}" in tools.run("AclCommand", "--list", "--topic", unique)
+    tools.run("kafka-acls", "--add", *principal, "--consumer", "--topic", unique, "--group", "*")
+    assert f"principal=User:{unique}" in tools.run("kafka-acls", "--list", "--topic", unique)
     consumer = Consumer(config | {"group.id": unique, "auto.offset.reset": "earliest"})
     consumer.subscribe([unique])
     message = consumer.poll(30)

@@ -12,6 +12,7 @@ from tools.codegen import (
     emit_cursors,
     emit_docs,
     emit_python,
+    emit_tools,
     emit_writers,
 )
 from tools.codegen.sources import ROOT, Sources
@@ -29,6 +30,7 @@ def generate() -> dict[Path, str]:
         emit_writers,
         emit_docs,
         emit_configuration,
+        emit_tools,
     )
     files = [emitter.files(sources) for emitter in emitters]
     return {ROOT / name: text for part in files for name, text in part.items()}

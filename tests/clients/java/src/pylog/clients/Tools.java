@@ -3,14 +3,20 @@ package pylog.clients;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
 import org.apache.kafka.common.utils.internals.Exit;
+import org.apache.kafka.tools.TopicCommand;
 
 /** Kafka's command line tools, run by their main classes in this process. */
 final class Tools {
@@ -33,6 +39,32 @@ final class Tools {
 
     void register(Map<String, Agent.Command> commands) {
         commands.put("tool", this::tool);
+        commands.put("tools", command -> mainClasses());
+    }
+
+    /** Names of all classes in Kafka's jar of tools that can be started. */
+    private static List<String> mainClasses() throws Exception {
+        URI jar = TopicCommand.class.getProtectionDomain().getCodeSource().getLocation().toURI();
+        List<String> found = new ArrayList<>();
+        try (JarFile file = new JarFile(new File(jar))) {
+            for (JarEntry entry : Collections.list(file.entries())) {
+                String name = entry.getName().replace('/', '.');
+                if (name.endsWith(".class") && isMain(name.substring(0, name.length() - 6))) {
+                    found.add(name.substring(0, name.length() - 6));
+                }
+            }
+        }
+        return found;
+    }
+
+    private static boolean isMain(String name) {
+        try {
+            ClassLoader loader = Tools.class.getClassLoader();
+            Class.forName(name, false, loader).getDeclaredMethod("main", String[].class);
+            return true;
+        } catch (ReflectiveOperationException | LinkageError none) {
+            return false;
+        }
     }
 
     /** `class`, `arguments` and `stdin` to `{"code", "stdout", "stderr"}`. */
