@@ -15,6 +15,7 @@ from tests.support.share import (
     ShareMember,
     acquired,
     configure_group,
+    find_coordinator,
     new_topic,
     produce,
     refusals,
@@ -220,8 +221,44 @@ def test_offsets_are_described_altered_and_deleted(bootstrap: str, unique: str, 
         [forgotten] = wire.ask(forget).responses
         assert forgotten.error_code == 0
         assert start_and_lag(wire, group) is None
+        [forgotten] = wire.ask(forget).responses
+        assert forgotten.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "nothing is left"
         [deleted] = wire.ask(DeleteGroupsRequest(groups_names=[group])).results
         assert deleted.error_code == 0
+
+
+def test_group_that_is_moved_beyond_the_end_waits(bootstrap: str, unique: str, group: str) -> None:
+    with Wire(bootstrap) as wire, ShareMember(bootstrap, group, [unique]) as anna:
+        topic_id = new_topic(wire, unique)
+        partition = AlterShareGroupOffsetsRequestPartition(partition_index=0, start_offset=2)
+        topic = AlterShareGroupOffsetsRequestTopic(topic_name=unique, partitions=[partition])
+        move = AlterShareGroupOffsetsRequest(group_id=group, topics=[topic])
+        anna.beats()
+        anna.leaves()
+        assert wire.ask(move).responses[0].partitions[0].error_code == 0
+        produce(wire, topic_id, [b"passed over"])
+        anna.member_epoch = 0
+        anna.beats()
+        assert acquired(anna.fetches()) == []
+        produce(wire, topic_id, [b"passed over", b"a"])
+        assert acquired(anna.fetches(max_wait_ms=10_000)) == [(2, 2, 1)]
+
+
+def test_offsets_of_a_group_that_is_not_there_are_unknown_and_may_be_set(
+    bootstrap: str, unique: str
+) -> None:
+    with Wire(bootstrap) as wire, ShareMember(bootstrap, unique, [unique]) as anna:
+        topic_id = new_topic(wire, unique)
+        produce(wire, topic_id, [b"a", b"b"])
+        find_coordinator(wire, unique)
+        assert start_and_lag(wire, unique) is None
+        partition = AlterShareGroupOffsetsRequestPartition(partition_index=0, start_offset=1)
+        topic = AlterShareGroupOffsetsRequestTopic(topic_name=unique, partitions=[partition])
+        moved = wire.ask(AlterShareGroupOffsetsRequest(group_id=unique, topics=[topic]))
+        assert moved.responses[0].partitions[0].error_code == 0
+        assert start_and_lag(wire, unique) == (1, 1)
+        anna.beats()
+        assert acquired(anna.fetches(max_wait_ms=10_000)) == [(1, 1, 1)]
 
 
 def start_and_lag(wire: Wire, group: str) -> tuple[int, int] | None:

@@ -81,6 +81,12 @@ def configure_group(wire: Wire, group: str, prefix: str = "share.", **settings: 
     assert answer.error_code == 0, answer
 
 
+def find_coordinator(wire: Wire, group: str) -> None:
+    """As every client does first: the coordinator's topic is there then."""
+    [found] = wire.ask(FindCoordinatorRequest(coordinator_keys=[group])).coordinators
+    assert found.error_code == 0, found
+
+
 class ShareMember:
     """One member on one connection; it remembers epochs, and what it holds by partition."""
 
@@ -103,10 +109,7 @@ class ShareMember:
         """A heartbeat; the first one joins."""
         first = self.member_epoch == 0
         if first:
-            [found] = self.wire.ask(
-                FindCoordinatorRequest(coordinator_keys=[self.group])
-            ).coordinators
-            assert found.error_code == 0, found
+            find_coordinator(self.wire, self.group)
         answer = self.wire.ask(
             ShareGroupHeartbeatRequest(
                 group_id=self.group,

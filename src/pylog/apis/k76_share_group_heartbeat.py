@@ -18,6 +18,8 @@ from pylog.protocol.messages.share_group_heartbeat import (
     ShareGroupHeartbeatResponse,
 )
 
+_MEMBER_ID_LENGTH = 36  # of a UUID
+
 
 async def handle(
     request: ShareGroupHeartbeatRequest, context: RequestContext
@@ -36,6 +38,8 @@ def _check(request: ShareGroupHeartbeatRequest) -> None:
         raise refuse("GroupId can't be empty.")
     if not request.member_id.strip():
         raise refuse("MemberId can't be empty.")
+    if len(request.member_id) > _MEMBER_ID_LENGTH:
+        raise refuse(f"MemberId is longer than {_MEMBER_ID_LENGTH} letters.")
     if request.rack_id is not None and not request.rack_id.strip():
         raise refuse("RackId can't be empty.")
     if request.member_epoch == JOIN_EPOCH and not request.subscribed_topic_names:

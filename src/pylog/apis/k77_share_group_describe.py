@@ -15,6 +15,7 @@ from pylog.protocol.messages.share_group_describe import (
     ShareGroupDescribeResponse,
     TopicPartitions,
 )
+from pylog.security.operations import GROUP_OPERATIONS
 
 _ASSIGNOR = "simple"
 
@@ -22,9 +23,11 @@ _ASSIGNOR = "simple"
 async def handle(
     request: ShareGroupDescribeRequest, context: RequestContext
 ) -> ShareGroupDescribeResponse:
-    return ShareGroupDescribeResponse(
-        groups=[_describe(group_id, context) for group_id in request.group_ids]
-    )
+    groups = [_describe(group_id, context) for group_id in request.group_ids]
+    for group in groups:
+        if request.include_authorized_operations and group.error_code == ErrorCode.NONE:
+            group.authorized_operations = GROUP_OPERATIONS
+    return ShareGroupDescribeResponse(groups=groups)
 
 
 def _describe(group_id: str, context: RequestContext) -> DescribedGroup:

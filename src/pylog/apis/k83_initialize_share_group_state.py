@@ -5,7 +5,7 @@ from __future__ import annotations
 from pylog.apis.context import RequestContext
 from pylog.apis.share_state_requests import Answers, run
 from pylog.coordinator.share_state import SharePartitionKey
-from pylog.protocol.errors import ApiError
+from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.initialize_share_group_state import (
     InitializeShareGroupStateRequest,
     InitializeShareGroupStateResponse,
@@ -21,6 +21,8 @@ async def handle(
     request: InitializeShareGroupStateRequest, context: RequestContext
 ) -> InitializeShareGroupStateResponse:
     async def tell(key: SharePartitionKey, asked: PartitionData, answer: PartitionResult) -> None:
+        if context.broker.metadata.image.topic_by_id(key.topic_id) is None:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         await run(
             context,
             key,

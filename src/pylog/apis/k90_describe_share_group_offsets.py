@@ -1,15 +1,18 @@
 """DescribeShareGroupOffsets: where share groups begin in partitions, and their lag (KIP-932).
 
 Behaviour
-    Without topics, all that the group has read. A partition that it has not has start offset -1.
+    Without topics, all that the group has read. A partition that it has not has start offset -1,
+    which holds too for topics and groups that are not there.
 Version notes
     1  lag: what is between the start offset and the end and not done (KIP-1226)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pylog.apis.context import RequestContext
-from pylog.coordinator.share_group_state import ShareGroup
+from pylog.coordinator.share_group_state import SharedTopic, ShareGroup
 from pylog.coordinator.share_state import UNSET, SharePartitionKey, ShareState, done_count
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.message import ZERO_UUID
@@ -39,38 +42,43 @@ def _describe(
 ) -> DescribeShareGroupOffsetsResponseGroup:
     answer = DescribeShareGroupOffsetsResponseGroup(group_id=asked.group_id)
     try:
-        host = context.broker.coordinators.groups.host_of(asked.group_id)
-        group: ShareGroup = host.look(lambda shard: shard.share_group(asked.group_id))
+        read = _read_by(asked.group_id, context)
     except ApiError as error:
         answer.error_code, answer.error_message = error.code, error.message
         return answer
     if asked.topics is None:
-        wanted = {t.name: sorted(t.partitions) for t in group.share_partitions().values()}
+        wanted = {topic.name: sorted(topic.partitions) for topic in read.values()}
     else:
         wanted = {topic.topic_name: topic.partitions for topic in asked.topics}
     answer.topics = [
-        _describe_topic(group, name, partitions, context) for name, partitions in wanted.items()
+        _describe_topic(asked.group_id, name, partitions, context)
+        for name, partitions in wanted.items()
     ]
     return answer
 
 
+def _read_by(group_id: str, context: RequestContext) -> Mapping[bytes, SharedTopic]:
+    try:
+        host = context.broker.coordinators.groups.host_of(group_id)
+        group: ShareGroup = host.look(lambda shard: shard.share_group(group_id))
+        return group.share_partitions()
+    except ApiError as error:
+        if error.code != ErrorCode.GROUP_ID_NOT_FOUND:
+            raise
+        return {}
+
+
 def _describe_topic(
-    group: ShareGroup, name: str, partitions: list[int], context: RequestContext
+    group_id: str, name: str, partitions: list[int], context: RequestContext
 ) -> DescribeShareGroupOffsetsResponseTopic:
     topic = context.broker.metadata.image.topics.get(name)
-    answer = DescribeShareGroupOffsetsResponseTopic(
-        topic_name=name, topic_id=ZERO_UUID if topic is None else topic.topic_id
-    )
+    topic_id = ZERO_UUID if topic is None else topic.topic_id
+    answer = DescribeShareGroupOffsetsResponseTopic(topic_name=name, topic_id=topic_id)
     for index in partitions:
-        told = DescribeShareGroupOffsetsResponsePartition(partition_index=index)
+        told = DescribeShareGroupOffsetsResponsePartition(partition_index=index, start_offset=UNSET)
         answer.partitions.append(told)
-        if topic is None or index >= len(topic.partitions):
-            told.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            told.error_message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION.name
-            continue
-        told.start_offset = UNSET
         try:
-            _tell(SharePartitionKey(group.group_id, topic.topic_id, index), name, told, context)
+            _tell(SharePartitionKey(group_id, topic_id, index), name, told, context)
         except ApiError as error:
             told.error_code, told.error_message = error.code, error.message
     return answer

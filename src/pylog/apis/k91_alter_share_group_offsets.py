@@ -1,8 +1,8 @@
 """AlterShareGroupOffsets: where an empty share group is to go on (KIP-932).
 
 Behaviour
-    Only a group without members can be moved (NON_EMPTY_GROUP). A partition that the group has not
-    read yet is initialized with that offset.
+    Only a group without members can be moved (NON_EMPTY_GROUP); one that is not there is made. A
+    partition that the group has not read yet is initialized with that offset.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def handle(
     request: AlterShareGroupOffsetsRequest, context: RequestContext
 ) -> AlterShareGroupOffsetsResponse:
     service = context.broker.coordinators.share_groups
-    group = service.empty_group(request.group_id)
+    group = service.empty_group(request.group_id, may_be_new=True)
     answers = await asyncio.gather(
         *(_alter_topic(group, topic, context) for topic in request.topics)
     )

@@ -1,16 +1,16 @@
 """DeleteShareGroupOffsets: an empty share group forgets topics (KIP-932).
 
 Behaviour
-    A topic that it reads again begins where the group's settings say.
+    A topic that it reads again begins where the group's settings say. UNKNOWN_TOPIC_OR_PARTITION
+    for one that it has not read.
 """
 
 from __future__ import annotations
 
 from pylog.apis.context import RequestContext
-from pylog.coordinator.share_group_state import ShareGroup
+from pylog.coordinator.share_group_state import SharedTopic, ShareGroup
 from pylog.coordinator.share_state import SharePartitionKey
 from pylog.protocol.errors import ApiError, ErrorCode
-from pylog.protocol.message import ZERO_UUID
 from pylog.protocol.messages.delete_share_group_offsets import (
     DeleteShareGroupOffsetsRequest,
     DeleteShareGroupOffsetsResponse,
@@ -28,15 +28,12 @@ async def handle(
         answer = DeleteShareGroupOffsetsResponseTopic(topic_name=name)
         answers.append(answer)
         try:
-            answer.topic_id = _known_id(group, name, context)
-            shared = group.share_partitions().get(answer.topic_id)
-            if shared is not None:
-                keys = [
-                    SharePartitionKey(group.group_id, answer.topic_id, index)
-                    for index in shared.partitions
-                ]
-                await service.delete_states(keys)
-                forgotten.append(answer.topic_id)
+            topic_id, shared = _read_topic(group, name, context)
+            await service.delete_states(
+                SharePartitionKey(group.group_id, topic_id, index) for index in shared.partitions
+            )
+            answer.topic_id = topic_id
+            forgotten.append(topic_id)
         except ApiError as error:
             answer.error_code, answer.error_message = error.code, error.message
     if forgotten:
@@ -44,13 +41,14 @@ async def handle(
     return DeleteShareGroupOffsetsResponse(responses=answers)
 
 
-def _known_id(group: ShareGroup, name: str, context: RequestContext) -> bytes:
-    """The topic's id, or that by which the group knows one that was deleted."""
+def _read_topic(group: ShareGroup, name: str, context: RequestContext) -> tuple[bytes, SharedTopic]:
+    """What the group has read of the topic of this name, or of one that was deleted."""
     topic = context.broker.metadata.image.topics.get(name)
-    if topic is not None:
-        return topic.topic_id
-    known = (t for t, shared in group.share_partitions().items() if shared.name == name)
-    topic_id = next(known, ZERO_UUID)
-    if topic_id == ZERO_UUID:
+    for topic_id, shared in group.share_partitions().items():
+        if topic_id == topic.topic_id if topic is not None else shared.name == name:
+            return topic_id, shared
+    if topic is None:
         raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}.")
-    return topic_id
+    raise ApiError(
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"The group has read nothing of topic {name}."
+    )

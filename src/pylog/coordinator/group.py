@@ -229,7 +229,9 @@ class GroupShard:
     def share_initialized(
         self, group_id: str, partitions: Mapping[bytes, SharedTopic], promise: Promise
     ) -> Effects:
-        return self._share.initialized(self.share_group(group_id), partitions, promise)
+        """The group is made, if need be: offsets may be set before its first member comes."""
+        group = self.share_group(group_id) if group_id in self.groups else ShareGroup(group_id)
+        return self._share.initialized(group, partitions, promise)
 
     def forget_shared_topics(
         self, group_id: str, topic_ids: Iterable[bytes], promise: Promise

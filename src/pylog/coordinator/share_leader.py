@@ -214,9 +214,11 @@ class ShareLeader:
                 offset, until, max_bytes, read_committed=config.read_committed
             )
         except EngineError as error:
-            log_start = self.partition.offsets().log_start
-            if error.code != ErrorCode.OFFSET_OUT_OF_RANGE or offset >= log_start:
+            if error.code != ErrorCode.OFFSET_OUT_OF_RANGE:
                 raise ApiError(ErrorCode(error.code)) from error
+            log_start = self.partition.offsets().log_start
+            if offset >= log_start:  # the group was moved to what is still to come
+                return Survey([], offset)
             await self._store(self._live.log_starts_at(log_start))
             return None
 

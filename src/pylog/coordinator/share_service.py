@@ -161,11 +161,13 @@ class ShareGroupService:
             lambda shard, promise, _: shard.forget_shared_topics(group_id, topic_ids, promise),
         )
 
-    def empty_group(self, group_id: str) -> ShareGroup:
+    def empty_group(self, group_id: str, may_be_new: bool = False) -> ShareGroup:
         """A share group without members, or ApiError."""
         if not group_id:
             raise ApiError(ErrorCode.INVALID_GROUP_ID)
         host = self._groups.host_of(group_id)
+        if may_be_new and host.look(lambda shard: group_id not in shard.groups):
+            return ShareGroup(group_id)
         group: ShareGroup = host.look(lambda shard: shard.share_group(group_id))
         if not group.is_empty():
             raise ApiError(ErrorCode.NON_EMPTY_GROUP)

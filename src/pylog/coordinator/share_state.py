@@ -30,7 +30,7 @@ from pylog.protocol.records.share_state import (
 from pylog.protocol.uuids import uuid_from_text, uuid_to_text
 
 UNSET = -1  # start offset that nobody has chosen yet
-NO_EPOCH = -1
+NO_EPOCH = 0  # of the leader, until one has read the state
 
 
 class SharePartitionKey(NamedTuple):
@@ -97,6 +97,7 @@ class ShareStateShard:
         now_ms: int,
     ) -> Effects:
         """Begin anew; FENCED_STATE_EPOCH when a later state is here."""
+        _check_numbers(key, "state", state_epoch)
         before = self.states.get(key)
         if before is not None and before.state_epoch > state_epoch:
             raise ApiError(ErrorCode.FENCED_STATE_EPOCH)
@@ -113,6 +114,7 @@ class ShareStateShard:
         self, key: SharePartitionKey, leader_epoch: int, promise: Promise, now_ms: int
     ) -> Effects:
         """The answer is a ShareState; from now on a leader of an earlier epoch is refused."""
+        _check_numbers(key, "leader", leader_epoch)
         state = self.find(key)
         out = Effects()
         if leader_epoch < state.leader_epoch:
@@ -127,6 +129,8 @@ class ShareStateShard:
     def write(
         self, key: SharePartitionKey, write: StateWrite, promise: Promise, now_ms: int
     ) -> Effects:
+        _check_numbers(key, "leader", write.leader_epoch)
+        _check_numbers(key, "state", write.state_epoch)
         state = self.find(key)
         if write.leader_epoch < state.leader_epoch:
             raise ApiError(ErrorCode.FENCED_LEADER_EPOCH)
@@ -139,6 +143,7 @@ class ShareStateShard:
 
     def delete(self, key: SharePartitionKey, promise: Promise) -> Effects:
         """Deleting what is not there is no error."""
+        _check_numbers(key)
         out = Effects()
         if key in self.states:
             out.write(_snapshot_key(key), None)
@@ -148,7 +153,7 @@ class ShareStateShard:
     def find(self, key: SharePartitionKey) -> ShareState:
         state = self.states.get(key)
         if state is None:
-            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "There is no such share state.")
+            raise ApiError(ErrorCode.INVALID_REQUEST, "There is no such share state.")
         return state
 
     def delete_topics(self, topic_ids: set[bytes], promise: Promise) -> Effects:
@@ -197,6 +202,13 @@ class ShareStateShard:
 
     def replay_marker(self, producer: Producer, commit: bool) -> None:
         raise AssertionError("share states are written outside transactions")
+
+
+def _check_numbers(key: SharePartitionKey, whose: str = "", epoch: int = 0) -> None:
+    if key.partition < 0:
+        raise ApiError(ErrorCode.INVALID_REQUEST, "The partition is negative.")
+    if epoch < 0:
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"The {whose} epoch is negative.")
 
 
 def _changed(state: ShareState, write: StateWrite) -> ShareState:
