@@ -279,8 +279,8 @@ class GroupShard:
     def streams_group(self, group_id: str) -> StreamsGroup:
         group = self.groups.get(group_id)
         if not isinstance(group, StreamsGroup):
-            what = "not found" if group is None else "not a streams group"
-            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is {what}.")
+            what = "not found" if group is None else "is not a streams group"
+            raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {what}.")
         return group
 
     def _streams_group_to_join(self, group_id: str, out: Effects) -> StreamsGroup:

@@ -259,7 +259,7 @@ class StreamsGroups:
             acceptable_recovery_lag=settings.acceptable_recovery_lag,
         )
         moved = after.assigned != known.assigned
-        if moved or request.member_epoch == JOIN:
+        if moved or request.member_epoch == JOIN or _missed_an_answer(request, after):
             tell_tasks(response, after)
         if after.endpoint != known.endpoint or (moved and after.endpoint is not None):
             group.endpoint_epoch += 1
@@ -404,6 +404,15 @@ def _topology(group: StreamsGroup, request: StreamsGroupHeartbeatRequest) -> Top
     if now.epoch <= told.epoch and now != told:
         raise ApiError(ErrorCode.INVALID_REQUEST, "Topology updates are not supported yet.")
     return now
+
+
+def _missed_an_answer(request: StreamsGroupHeartbeatRequest, member: StreamsMember) -> bool:
+    """Whether it says that it has other tasks than it was told: a client does so after an error.
+
+    Kafka's broker leaves it there until its rebalance timeout.
+    """
+    owned = owned_tasks(request)
+    return owned is not None and owned != member.assigned.tasks
 
 
 # ---- parts of a step ----

@@ -62,10 +62,14 @@ def _check_join(request: StreamsGroupHeartbeatRequest) -> None:
     _refuse_if(bool(request.warmup_tasks), "WarmupTasks must be empty when (re-)joining.")
     if request.topology is None:
         raise ApiError(ErrorCode.INVALID_REQUEST, "Topology must be non-null when (re-)joining.")
-    _check_changelogs(request.topology)
+    _check_topology(request.topology)
 
 
-def _check_changelogs(topology: TopologyMessage) -> None:
+def _check_topology(topology: TopologyMessage) -> None:
+    if topology.epoch < 0:
+        raise ApiError(
+            ErrorCode.STREAMS_INVALID_TOPOLOGY_EPOCH, "Topology epoch must be non-negative."
+        )
     for part in topology.subtopologies:
         for topic in part.state_changelog_topics:
             if topic.partitions != 0:
