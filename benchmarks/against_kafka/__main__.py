@@ -10,13 +10,11 @@ Apache Kafka with `flush.messages=1`. About 12 minutes with three repeats.
 
 from __future__ import annotations
 
-import json
 import mmap
 import shlex
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,9 @@ from benchmarks.against_kafka import comparison
 from benchmarks.against_kafka.comparison import CPU, P99, P999, RATE, Findings
 from benchmarks.against_kafka.groups import Groups, Settings
 from benchmarks.against_kafka.peers import prepare_generator, prepare_kafka
+from benchmarks.results import run_groups, say, write_results
 from pylog.bench import suite
-from pylog.bench.report import sweep_charts, write_report
+from pylog.bench.report import sweep_charts
 
 MADV_POPULATE_WRITE = 23  # madvise(2), Linux 5.14
 LOADS = ("data plane", "flushed", "memory not touched")
@@ -79,7 +78,7 @@ def main(
     timing = suite.Timing(warmup, seconds, repeats)
     findings = Findings()
     notes: list[str] = []
-    failed = False
+    failures: list[str] = []
     with tempfile.TemporaryDirectory(dir=folder, prefix="against-kafka-") as base:
         settings = Settings(
             Path(base), kafka_script or prepare_kafka(), prepare_generator(loadgen), timing,
@@ -99,23 +98,19 @@ def main(
             "starts": groups.starts,
             "partitions": groups.partitions,
         }
-        for name, step in steps.items():
-            if only is None or only in name or name in ("touch", "close"):
-                say(f"== {name}")
-                try:
-                    step()
-                except Exception as error:  # what the other groups find is worth having
-                    traceback.print_exc()
-                    notes.append(f"The group '{name}' ended early: {error!r}.")
-                    failed = True
-                    groups.close()
-                write_results(findings, timing, notes, out)
-    sys.exit(failed)
 
+        def failed(name: str, error: Exception) -> None:
+            notes.append(f"The group '{name}' ended early: {error!r}.")
+            failures.append(name)
+            groups.close()
 
-def say(text: str) -> None:
-    """Progress, with the time."""
-    click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
+        chosen = {
+            name: step
+            for name, step in steps.items()
+            if only is None or only in name or name in ("touch", "close")
+        }
+        run_groups(chosen, lambda: write(findings, timing, notes, out), failed)
+    sys.exit(bool(failures))
 
 
 def touch_memory(gigabytes: float) -> str:
@@ -139,7 +134,7 @@ def touch_memory(gigabytes: float) -> str:
     )
 
 
-def write_results(findings: Findings, timing: suite.Timing, notes: list[str], out: Path) -> None:
+def write(findings: Findings, timing: suite.Timing, notes: list[str], out: Path) -> None:
     """OUT.json, OUT.md and OUT.html of what was measured so far."""
     second = findings.of_group("second opinion")
     loads = findings.of_group(*LOADS, "sweep")
@@ -159,9 +154,7 @@ def write_results(findings: Findings, timing: suite.Timing, notes: list[str], ou
         charts=charts_of(findings),
         comparisons=[one.document() for one in findings.comparisons],
     )
-    out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
-    out.with_suffix(".md").write_text(markdown(document))
-    write_report(document, out.with_suffix(".html"))
+    write_results(document, out, "benchmarks/against_kafka")
 
 
 def others_of(findings: Findings) -> list[comparison.Comparison]:
@@ -181,25 +174,6 @@ def charts_of(findings: Findings) -> list[Any]:
     ]
     sweep = [suite.case_document(case) for case in findings.cases if case.name in swept]
     return [chart for chart in found if chart["rows"]] + (sweep_charts(sweep) if sweep else [])
-
-
-def markdown(document: dict[str, Any]) -> str:
-    """The tables, and what they were measured on."""
-    machine = document["machine"]
-    lines = [
-        "<!-- Written by benchmarks/against_kafka; do not edit. -->",
-        "",
-        f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']:g} GB, Linux "
-        f"{machine['kernel']}, {document['measured_at']}. Medians of "
-        f"{document['timing']['repeats']} with their spread. Plots: `result.html`.",
-        "",
-        *(f"{note}\n" for note in document["notes"]),
-    ]
-    for title, rows in document["tables"].items():
-        lines += [f"### {title}", "", "| " + " | ".join(rows[0]) + " |"]
-        lines.append("|" + "---|" * len(rows[0]))
-        lines += ["| " + " | ".join(row) + " |" for row in rows[1:]] + [""]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def of_librdkafka(broker: Broker, messages: int) -> dict[Figure, float]:
     address = f"127.0.0.1:{broker.port}"
     admin = suite.admin_of("127.0.0.1", broker.port)
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(TIMEOUT_S)
-    common = {"bootstrap.servers": address, "enable.metrics.push": False, "log_level": 4}
+    common = {"bootstrap.servers": address, "enable.metrics.push": False, "log_level": 2}
     producer = Producer({**common, "linger.ms": 0, "acks": 1})
     consumer = Consumer({**common, "group.id": topic, "enable.auto.commit": False})
     try:

@@ -1,9 +1,17 @@
-"""A consumer group of many members, each a connection of its own, without a client library."""
+"""A consumer group of many members, each a connection of its own, without a client library.
+
+    python -m benchmarks.growth.members PORT COUNT
+
+Joins, and then rebalances again and again until the input ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import select
+import statistics
 import struct
+import sys
 import time
 from dataclasses import dataclass
 from typing import TypeVar
@@ -110,3 +118,21 @@ async def rebalance(members: list[Member]) -> float:
     started = time.perf_counter()
     await asyncio.gather(*(member.join() for member in members))
     return time.perf_counter() - started
+
+
+async def main() -> None:
+    port, count = map(int, sys.argv[1:])
+    members = await connect_members(port, "large", count)
+    first = await rebalance(members)
+    print("ready", flush=True)
+    taken = []
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        taken.append(await rebalance(members))
+    for member in members:
+        member.writer.close()
+    median = statistics.median(taken)
+    print(f"{len(taken)} rebalances, median {median:.2f} s; the first joins {first:.2f} s")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

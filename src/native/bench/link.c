@@ -150,6 +150,12 @@ bool pl_link_has_room(const struct pl_run *run, const struct pl_link *link) {
     return link->tail - link->head < (one ? 1U : (uint32_t)run->options->depth);
 }
 
+static void next_partition(const struct pl_load_options *options, struct pl_link *link) {
+    if (options->mode == PL_LOAD_PRODUCE && options->connections < options->partitions) {
+        link->partition = (link->partition + options->connections) % options->partitions;
+    }
+}
+
 void pl_link_queue_produce(struct pl_run *run, struct pl_link *link, int32_t records) {
     struct pl_in_flight *request = pl_link_entry(run, link, link->tail);
     request->batch = pl_payloads_batch(run->payloads, records, &request->batch_length);
@@ -166,6 +172,7 @@ void pl_link_queue_produce(struct pl_run *run, struct pl_link *link, int32_t rec
                                                 request->header);
     link->taken += records;
     link->tail++;
+    next_partition(run->options, link);
 }
 
 void pl_link_queue_fetch(struct pl_run *run, struct pl_link *link) {

@@ -8,6 +8,7 @@
  * `linger_ms`, as long as fewer than `depth` are in flight. A latency is one record's, from
  * the time it was due to the answer: a stall counts for every record that was due in it
  * (no coordinated omission).
+ * Where there are more partitions than producers, each writes to its share of them in turn.
  * Fetch: every connection walks one partition from its start to its end, again and again. Closed
  * loop as above; open loop, records_per_s are fetches, due and measured as records are above.
  * End to end: as produce in an open loop, and a second connection for each producer that reads

@@ -48,7 +48,7 @@ class LineChart(TypedDict):
     x_label: str
     y_label: str
     series: list[Series]
-    linear: NotRequired[bool]  # both axes from zero
+    linear_x: NotRequired[bool]  # from zero, as time is
     note: NotRequired[str]
 
 
@@ -179,11 +179,10 @@ def _line_legend(chart: LineChart) -> str:
 
 
 def _lines(chart: LineChart) -> str:
-    linear = chart.get("linear", False)
     points = [point for series in chart["series"] for point in series["points"]]
-    x = scale([p["x"] for p in points], LEFT, WIDTH - RIGHT, linear=linear)
+    x = scale([p["x"] for p in points], LEFT, WIDTH - RIGHT, linear=chart.get("linear_x", False))
     extremes = [p[end] for p in points for end in ("least", "greatest")]
-    y = scale(extremes, HEIGHT - BOTTOM, TOP, linear=linear)
+    y = scale(extremes, HEIGHT - BOTTOM, TOP)
     parts = [_axes(x, y), _axis_names(chart)]
     parts += [_series(series, x, y, chart) for series in chart["series"]]
     return _svg(WIDTH, HEIGHT, parts, chart["title"])

@@ -89,12 +89,12 @@ MOST_LINES = 6  # of a chart, before it is split
 def write_report(document: dict[str, Any], path: Path) -> None:
     """Writes the page for a document of :func:`pylog.bench.suite.document`.
 
-    Its own `charts` come first, then those of `cases` when these differ in a number, then its
-    `tables` (title → rows, the first the head), then the medians.
+    Its own `charts` come first, or without any those of `cases` when these differ in a number;
+    then its `tables` (title → rows, the first the head), then the medians.
     """
     title = document.get("title", "pylog bench")
-    drawn = [charts.draw(chart) for chart in document.get("charts", ())]
-    drawn += [charts.draw(chart) for chart in sweep_charts(document["cases"])]
+    shown = document["charts"] if "charts" in document else sweep_charts(document["cases"])
+    drawn = [charts.draw(chart) for chart in shown]
     parts = [_head(document, title), f"<div class=charts>{''.join(drawn)}</div>"]
     for name, rows in document.get("tables", {}).items():
         parts += [f"<h2>{html.escape(name)}</h2>", _table(rows)]

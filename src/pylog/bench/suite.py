@@ -132,7 +132,7 @@ def run_on(target: Target, topic: str, load: Load, timing: Timing) -> Measuremen
 def admin_of(host: str, port: int) -> AdminClient:
     """An admin client that adds no load of its own."""
     return AdminClient(
-        {"bootstrap.servers": f"{host}:{port}", "enable.metrics.push": False, "log_level": 4}
+        {"bootstrap.servers": f"{host}:{port}", "enable.metrics.push": False, "log_level": 2}
     )
 
 
