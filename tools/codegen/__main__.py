@@ -10,6 +10,7 @@ from tools.codegen import (
     emit_c,
     emit_configuration,
     emit_cursors,
+    emit_differences,
     emit_docs,
     emit_python,
     emit_tools,
@@ -31,6 +32,7 @@ def generate() -> dict[Path, str]:
         emit_docs,
         emit_configuration,
         emit_tools,
+        emit_differences,
     )
     files = [emitter.files(sources) for emitter in emitters]
     return {ROOT / name: text for part in files for name, text in part.items()}

@@ -2,7 +2,7 @@
 
 Behaviour
     An unknown topic is created when the client allows it and auto.create.topics.enable is set; it
-    is answered with its leaders at once, without the LEADER_NOT_AVAILABLE round of Kafka.
+    is answered with its leaders at once, where Kafka says UNKNOWN_TOPIC_OR_PARTITION first.
     Brokers are given at the address of the listener that the request came in by.
 Version notes
     0  no topics: all topics. From 1 on null means all, and an empty list none

@@ -10,7 +10,7 @@ Version notes
     2  share_acquire_mode: not a record more than max_records (KIP-1206); is_renew_ack: the request
        renews locks and fetches nothing (KIP-1222)
 Not done
-    Quotas of fetched bytes; dead letter queues (share.version 2).
+    Quotas of fetched bytes.
 """
 
 from __future__ import annotations

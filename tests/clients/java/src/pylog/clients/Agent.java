@@ -32,6 +32,7 @@ public final class Agent {
         new Admins().register(commands);
         new ShareConsumers().register(commands);
         new Tools().register(commands);
+        Settings.register(commands);
         commands.put("close", arguments -> {
             String handle = arguments.get("handle").asText();
             consumers.close(handle);

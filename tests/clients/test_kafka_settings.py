@@ -1,0 +1,73 @@
+"""The settings of Kafka itself, beside those that pylog knows: docs/differences.md has the rest."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+from tests.clients.client import Client
+from tools.codegen.differences import OTHER_DEFAULTS, OWN_SETTINGS, UNKNOWN_SETTINGS
+
+from pylog import options
+
+TABLES = {
+    "broker": options.BROKER,
+    "topic": options.TOPIC,
+    "group": options.GROUP,
+    "client-metrics": options.CLIENT_METRICS,
+}
+PATTERNS = [pattern for _, patterns in UNKNOWN_SETTINGS for pattern in patterns]
+# Kafka's authorizer reads these, not its broker.
+OF_THE_AUTHORIZER = {"allow.everyone.if.no.acl.found", "super.users"}
+
+Defaults = dict[str, str | None]
+
+
+@pytest.fixture
+def kafka(java: Client) -> dict[str, Defaults]:
+    """Defaults of Kafka's settings, by what they belong to and by name."""
+    settings: dict[str, Any] = java.agent.call("settings")
+    return settings
+
+
+def is_explained(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in PATTERNS)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_each_setting_of_kafka_is_known_or_explained(kafka: dict[str, Defaults], kind: str) -> None:
+    missing = set(kafka[kind]) - set(TABLES[kind].by_name)
+    assert {name for name in missing if not is_explained(name)} == set()
+
+
+def test_no_explanation_is_about_nothing_or_about_a_setting_that_is_known(
+    kafka: dict[str, Defaults],
+) -> None:
+    missing = {name for kind in TABLES for name in set(kafka[kind]) - set(TABLES[kind].by_name)}
+    known = {name for kind in TABLES for name in set(kafka[kind]) & set(TABLES[kind].by_name)}
+    for pattern in PATTERNS:
+        assert any(fnmatchcase(name, pattern) for name in missing), pattern
+        assert not any(fnmatchcase(name, pattern) for name in known), pattern
+
+
+def test_defaults_are_those_of_kafka_but_for_the_ones_that_are_told(
+    kafka: dict[str, Defaults],
+) -> None:
+    other: Defaults = {}
+    for kind, table in TABLES.items():
+        for name, default in kafka[kind].items():
+            option = table.by_name.get(name)
+            if option is not None and ordered(default) != ordered(option.default):
+                other[name] = default
+    assert other == {name: default for name, (default, _) in OTHER_DEFAULTS.items()}
+
+
+def ordered(default: str | None) -> list[str]:
+    """The items of a list in one order; no default and an empty one are the same."""
+    return sorted((default or "").split(","))
+
+
+def test_the_settings_that_kafka_does_not_have_are_told(kafka: dict[str, Defaults]) -> None:
+    own = {name for kind, table in TABLES.items() for name in set(table.by_name) - set(kafka[kind])}
+    assert own == {*OWN_SETTINGS, *OF_THE_AUTHORIZER}
