@@ -27,6 +27,9 @@ QUICK_GROUPS = {
     "group.initial.rebalance.delay.ms": "0",
     "group.share.min.record.lock.duration.ms": "1000",
     "group.share.assignment.interval.ms": "0",
+    "group.streams.initial.rebalance.delay.ms": "0",
+    "group.streams.assignment.interval.ms": "0",
+    "group.streams.heartbeat.interval.ms": "1000",
 }
 
 

@@ -437,6 +437,18 @@ def test_group_with_classic_members_is_not_one_of_streams(world: StreamsWorld) -
     assert refusal(Thread(world, "anna").asks_to_join()) == ErrorCode.GROUP_ID_NOT_FOUND
 
 
+def test_classic_member_takes_an_empty_group_over(world: StreamsWorld) -> None:
+    anna = Thread(world, "anna").joins()
+    mary = Member(world, "mary", group=GROUP)
+    assert refusal(mary.joins()) == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    anna.leaves()
+    mary.joins()
+    assert isinstance(world.shard.groups[GROUP], ClassicGroup)
+    assert refusal(anna.asks_to_join()) == ErrorCode.GROUP_ID_NOT_FOUND
+    world.restart()
+    assert GROUP not in world.shard.groups, "nothing of it was stored yet"
+
+
 # ---- offsets ----
 
 
