@@ -1,7 +1,8 @@
 #!/bin/bash
 # What the tests with real clients need besides Debian and Python packages: Kafka's jars and our
-# Java agent, the Node agent's packages, our Go agent. Into .cache/clients and
-# tests/clients/node/node_modules; a part whose sources have not changed is left as it is.
+# Java agent, the Node agent's packages, our Go agent, an environment of stream libraries. Into
+# .cache/clients and tests/clients/node/node_modules; a part whose sources have not changed is left
+# as it is.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache="$root/.cache/clients"
@@ -34,6 +35,13 @@ fi
 if changed node "$clients/node/package-lock.json"; then
   npm ci --prefix "$clients/node" --no-audit --no-fund --silent
   done_with node
+fi
+
+if changed streams "$clients/programs/requirements.txt"; then
+  rm -rf "$cache/streams"
+  python3 -m venv "$cache/streams"
+  "$cache/streams/bin/pip" --disable-pip-version-check -q install -r "$clients/programs/requirements.txt"
+  done_with streams
 fi
 
 mapfile -t sources < <(find "$clients/go" -name '*.go' | sort)

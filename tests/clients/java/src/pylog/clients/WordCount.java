@@ -15,17 +15,17 @@ import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.state.Stores;
 
 /**
- * A Kafka Streams program that counts words, exactly once: BOOTSTRAP APPLICATION SOURCE SINK
- * STATE_FOLDER NAME=VALUE... (settings). Every word that is read makes one record of the sink: the
- * word, and how often it was read so far. Words go through a repartition topic, so the second half
- * reads what the first wrote in transactions.
+ * A Kafka Streams program that counts words, exactly once: NAME=VALUE... (settings)
+ * BOOTSTRAP STATE_FOLDER. Every word of `lines` makes one record of `counts`: the word, and how
+ * often it was read so far. Words go through a repartition topic, so the second half reads what the
+ * first wrote in transactions.
  */
 public final class WordCount {
     private WordCount() {}
 
     public static void main(String[] arguments) {
         Properties settings = settings(arguments);
-        KafkaStreams streams = new KafkaStreams(topology(arguments[2], arguments[3]), settings);
+        KafkaStreams streams = new KafkaStreams(topology(), settings);
         streams.setUncaughtExceptionHandler(failure -> {
             failure.printStackTrace();
             return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
@@ -43,16 +43,16 @@ public final class WordCount {
 
     private static Properties settings(String[] arguments) {
         Properties settings = new Properties();
-        settings.put("bootstrap.servers", arguments[0]);
-        settings.put("application.id", arguments[1]);
-        settings.put("state.dir", arguments[4]);
+        settings.put("bootstrap.servers", arguments[arguments.length - 2]);
+        settings.put("application.id", "words");
+        settings.put("state.dir", arguments[arguments.length - 1]);
         settings.put("processing.guarantee", "exactly_once_v2");
         settings.put("replication.factor", 1);
         settings.put("num.stream.threads", 2);
         settings.put("commit.interval.ms", 500);
         settings.put("auto.offset.reset", "earliest");
         settings.put("producer.transaction.timeout.ms", 5_000);
-        for (String setting : List.of(arguments).subList(5, arguments.length)) {
+        for (String setting : List.of(arguments).subList(0, arguments.length - 2)) {
             String[] pair = setting.split("=", 2);
             settings.put(pair[0], pair[1]);
         }
@@ -60,18 +60,18 @@ public final class WordCount {
     }
 
     /** Nothing is cached, so that no count of the sink is left out. */
-    private static Topology topology(String source, String sink) {
+    private static Topology topology() {
         var text = Serdes.String();
         var store = Materialized.<String, Long>as(Stores.inMemoryKeyValueStore("counts"))
             .withKeySerde(text).withValueSerde(Serdes.Long()).withCachingDisabled();
         StreamsBuilder builder = new StreamsBuilder();
-        builder.stream(source, Consumed.with(text, text))
+        builder.stream("lines", Consumed.with(text, text))
             .flatMapValues(line -> List.of(line.split(" ")))
             .groupBy((key, word) -> word, Grouped.with("words", text, text))
             .count(store)
             .toStream()
             .mapValues(String::valueOf)
-            .to(sink, Produced.with(text, text));
+            .to("counts", Produced.with(text, text));
         return builder.build();
     }
 }
