@@ -625,6 +625,12 @@ BROKER: Final = Table(
             at_least(1),
         ),
         _int(
+            "share.coordinator.state.topic.prune.interval.ms",
+            "300000",
+            "Time between two looks for records of __share_group_state that are not needed.",
+            at_least(1),
+        ),
+        _int(
             "share.coordinator.snapshot.update.records.per.snapshot",
             "500",
             "Updates of a share partition's state until all of it is written again.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from tests.support.broker import BrokerProcess
+from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.share import (
     ACCEPT,
     RELEASE,
@@ -21,6 +21,7 @@ from tests.support.share import (
     refusals,
     values,
 )
+from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
 from pylog.coordinator.share_state import SharePartitionKey
@@ -45,6 +46,13 @@ from pylog.protocol.messages.describe_share_group_offsets import (
     DescribeShareGroupOffsetsRequestGroup,
 )
 from pylog.protocol.messages.find_coordinator import FindCoordinatorRequest
+from pylog.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
+)
+
+EARLIEST = -2  # a time that ListOffsets knows
 
 
 @pytest.fixture
@@ -331,3 +339,40 @@ def test_deleted_records_are_passed_over(bootstrap: str, unique: str, group: str
         assert acquired(answer) == [(2, 2, 1)]
         assert values(answer) == [b"c"]
         assert refusals(anna.acknowledges((0, 0, ACCEPT))) == [0], "it is done anyway"
+
+
+def test_stored_state_is_pruned_and_a_restart_goes_on(tmp_path: Path, unique: str) -> None:
+    settings = {
+        "share.coordinator.state.topic.num.partitions": "1",
+        "share.coordinator.snapshot.update.records.per.snapshot": "3",
+        "share.coordinator.state.topic.prune.interval.ms": "50",
+    }
+    broker = BrokerProcess(tmp_path / "data", QUICK_GROUPS | settings)
+    broker.start()
+    with Wire(broker.address) as wire, ShareMember(broker.address, unique, [unique]) as anna:
+        configure_group(wire, unique, auto_offset_reset="earliest")
+        topic_id = new_topic(wire, unique)
+        anna.beats()
+        for offset in range(20):
+            produce(wire, topic_id, [b"a"])
+            assert acquired(anna.fetches(max_wait_ms=10_000)) == [(offset, offset, 1)]
+            assert refusals(anna.acknowledges((offset, offset, ACCEPT))) == [0]
+        wait_until(lambda: log_start(wire, "__share_group_state") > 15, 30)
+    assert broker.terminate() == 0
+    broker.start()
+    try:
+        with Wire(broker.address) as wire, ShareMember(broker.address, unique, [unique]) as bob:
+            find_coordinator(wire, unique)
+            assert start_and_lag(wire, unique) == (20, 0)
+            produce(wire, topic_id, [b"b"])
+            bob.beats()
+            assert acquired(bob.fetches(max_wait_ms=10_000)) == [(20, 20, 1)]
+    finally:
+        assert broker.terminate() == 0
+
+
+def log_start(wire: Wire, topic: str) -> int:
+    partition = ListOffsetsPartition(partition_index=0, timestamp=EARLIEST)
+    asked = ListOffsetsTopic(name=topic, partitions=[partition])
+    [told] = wire.ask(ListOffsetsRequest(replica_id=-1, topics=[asked])).topics
+    return int(told.partitions[0].offset)

@@ -28,6 +28,7 @@ class Write:
 class Entry:
     """One record of a partition; ``commit`` tells of a marker how its transaction ended."""
 
+    offset: int
     key: bytes | None
     value: bytes | None
     producer: Producer
@@ -85,12 +86,12 @@ def decode(data: bytes) -> Iterator[Entry]:
     for batch in codec.decode_batches(data):
         if not batch.is_transactional:
             for record in batch:
-                yield Entry(record.key, record.value, NO_PRODUCER)
+                yield Entry(record.offset, record.key, record.value, NO_PRODUCER)
             continue
         producer = Producer(batch.producer_id, batch.producer_epoch)
         marker = batch.transaction_marker
         if marker is not None:
-            yield Entry(None, None, producer, marker.commit)
+            yield Entry(batch.base_offset, None, None, producer, marker.commit)
             continue
         for record in batch:
-            yield Entry(record.key, record.value, producer)
+            yield Entry(record.offset, record.key, record.value, producer)

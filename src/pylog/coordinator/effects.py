@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 TimerName = tuple[str, ...]  # what it is for, then whose it is: ("session", group, member)
 Promise = Hashable  # who waits for an answer; only the runtime looks inside
@@ -92,6 +92,14 @@ class Effects:
 
     def cancel_timer(self, name: TimerName) -> None:
         self.timers.append(Timer(name, None))
+
+
+@runtime_checkable
+class OffsetKeeper(Protocol):
+    """A shard that wants to know where its records are, to say which of them are still needed."""
+
+    def on_stored(self, record: Record, offset: int) -> None:
+        """The record has been replayed, and is in the log at this offset."""
 
 
 class Shard(Protocol):

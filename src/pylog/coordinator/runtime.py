@@ -11,12 +11,20 @@ import asyncio
 import logging
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from pylog.coordinator.batches import Write, decode, encode
-from pylog.coordinator.effects import Effects, Producer, Promise, Reply, Shard, TimerName
+from pylog.coordinator.effects import (
+    Effects,
+    OffsetKeeper,
+    Producer,
+    Promise,
+    Reply,
+    Shard,
+    TimerName,
+)
 from pylog.coordinator.records import RecordSchema
 from pylog.coordinator.timers import Timers
 from pylog.protocol.errors import ApiError, ErrorCode
@@ -32,14 +40,22 @@ S = TypeVar("S", bound=Shard)
 Step = Callable[[S, Promise, int], Effects]
 
 
+class Appended(Protocol):
+    """Where an append has its records."""
+
+    @property
+    def first_offset(self) -> int: ...
+
+
 class Partition(Protocol):
     """What a host needs of ``pylog.engine.Partition``."""
 
     def offsets(self) -> Any: ...
-    async def append(self, batch: bytes) -> Any:
+    async def append(self, batch: bytes) -> Appended:
         """Returns when the batches are committed; raises an error with a Kafka ``code``."""
 
     async def read(self, offset: int, max_bytes: int, *, to_log_end: bool = ...) -> Any: ...
+    async def delete_records(self, before_offset: int) -> int: ...
 
 
 @dataclass(slots=True)
@@ -162,6 +178,18 @@ class ShardHost(Generic[S]):
         if shard is not None:
             self._perform(lambda now_ms: shard.on_timer(name, now_ms))
 
+    # ---- what is needed no longer ----
+
+    def end_offset(self) -> int:
+        """Everything below is committed; ApiError."""
+        return int(self._partition().offsets().high_watermark)
+
+    async def delete_below(self, offset: int) -> None:
+        """Let go of records that the shard can be loaded without."""
+        partition = self._partition()
+        if offset > partition.offsets().log_start:
+            await partition.delete_records(offset)
+
     # ---- appends ----
 
     async def _write(self) -> None:
@@ -170,7 +198,8 @@ class ShardHost(Generic[S]):
                 steps, self._queue = self._queue, []
                 writes = [step.write for step in steps if step.write is not None]
                 if writes:
-                    await self._partition().append(encode(writes, self._wall_ms()))
+                    appended = await self._partition().append(encode(writes, self._wall_ms()))
+                    self._tell_offsets(steps, appended.first_offset)
                 for step in steps:
                     self._release(step.effects)
         except Exception as error:
@@ -179,6 +208,13 @@ class ShardHost(Generic[S]):
             self._reload(ApiError(_refusal_of(error)))
         finally:
             self._writer = None
+
+    def _tell_offsets(self, steps: Iterable[_Performed], offset: int) -> None:
+        if isinstance(self._shard, OffsetKeeper):
+            for step in steps:
+                for record in step.effects.records:
+                    self._shard.on_stored(record, offset)
+                    offset += 1
 
     def _reload(self, refusal: ApiError) -> None:
         self._unload(refusal)
@@ -235,6 +271,7 @@ class ShardHost(Generic[S]):
         return partition
 
     def _replay(self, shard: S, data: bytes) -> None:
+        keeper = shard if isinstance(shard, OffsetKeeper) else None
         for entry in decode(data):
             if entry.commit is not None:
                 shard.replay_marker(entry.producer, entry.commit)
@@ -242,6 +279,8 @@ class ShardHost(Generic[S]):
             record = self._schema.decode(entry.key, entry.value)
             if record is not None:
                 shard.replay(record, entry.producer.producer_id)
+                if keeper is not None:
+                    keeper.on_stored(record, entry.offset)
 
 
 def _write_of(effects: Effects, schema: RecordSchema) -> Write | None:

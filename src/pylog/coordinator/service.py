@@ -12,6 +12,7 @@ from pylog.coordinator.group_consumer import ConsumerSettings
 from pylog.coordinator.markers import MarkerWriter
 from pylog.coordinator.producer_ids import ProducerIds
 from pylog.coordinator.shards import Shards
+from pylog.coordinator.share_pruning import StatePruner
 from pylog.coordinator.share_service import ShareGroupService
 from pylog.coordinator.share_state import ShareStateShard
 from pylog.coordinator.streams_service import StreamsGroupService
@@ -78,6 +79,10 @@ class Coordinators:
             broker.partitions.get,
             broker.topics.ensure_internal,
         )
+        self._pruner = StatePruner(
+            self.share_states,
+            broker.config.integer("share.coordinator.state.topic.prune.interval.ms"),
+        )
         self.share_groups = ShareGroupService(broker, self.groups, self.share_states)
         self.streams_groups = StreamsGroupService(broker, self.groups)
         self.producer_ids = ProducerIds(broker.store)
@@ -128,11 +133,13 @@ class Coordinators:
         self.groups.follow(self._broker.metadata.image)
         self.transactions.follow(self._broker.metadata.image)
         self.share_states.follow(self._broker.metadata.image)
+        self._pruner.start()
         self._broker.metadata.listen(self._on_metadata)
 
     async def stop(self) -> None:
         """What was appended is finished; members that wait are refused."""
         await self.streams_groups.stop()
+        await self._pruner.stop()
         await self.share_groups.stop()
         await self.share_states.stop()
         await self.verifier.stop()

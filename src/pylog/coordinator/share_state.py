@@ -6,7 +6,7 @@
 A share partition's leader reads its state once and writes every change. Two epochs fence old
 writers: that of the leader, and that of the state, which an initialization raises. In the log a
 snapshot holds the whole state and updates what changed since; so a load begins anew at each
-snapshot.
+snapshot, and what lies below the first of the newest snapshots is not needed.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class ShareStateShard:
     def __init__(self, updates_per_snapshot: int = 500) -> None:
         self.states: dict[SharePartitionKey, ShareState] = {}
         self._updates_per_snapshot = updates_per_snapshot
+        self._snapshots: dict[SharePartitionKey, int] = {}  # offsets of the newest
 
     # ---- steps ----
 
@@ -178,7 +179,35 @@ class ShareStateShard:
         else:
             _write_update(key, state.snapshot_epoch, write, out)
 
+    # ---- what is needed of the log ----
+
+    def lowest_needed(self, end_offset: int) -> int:
+        """From where on a load needs the log, which is committed up to ``end_offset``."""
+        return min(self._snapshots.values(), default=end_offset)
+
+    def usual_length(self) -> int:
+        """Records that all states together take up, where all change equally often."""
+        return 2 * len(self.states) * (self._updates_per_snapshot + 1)
+
+    def renew_snapshots(self, below_offset: int, promise: Promise, now_ms: int) -> Effects:
+        """Write again what has its snapshot below an offset: it changes less often than others."""
+        out = Effects()
+        for key, offset in self._snapshots.items():
+            state = self.states.get(key)
+            if offset < below_offset and state is not None:
+                newer = replace(state, snapshot_epoch=state.snapshot_epoch + 1)
+                _write_snapshot(key, newer, now_ms, out)
+        out.reply(promise, None)
+        return out
+
     # ---- what the runtime asks ----
+
+    def on_stored(self, record: Record, offset: int) -> None:
+        key = _key_of(record)
+        if isinstance(record.value, ShareSnapshotValue):
+            self._snapshots[key] = offset
+        elif isinstance(record.key, ShareSnapshotKey):
+            self._snapshots.pop(key, None)
 
     def on_loaded(self, now_ms: int) -> Effects:
         return Effects()
@@ -189,7 +218,7 @@ class ShareStateShard:
     # ---- replay ----
 
     def replay(self, record: Record, producer_id: int) -> None:
-        key = SharePartitionKey(record.key.group_id, record.key.topic_id, record.key.partition)
+        key = _key_of(record)
         value = record.value
         if isinstance(value, ShareSnapshotValue):
             self.states[key] = _restored(value)
@@ -242,6 +271,10 @@ def done_count(state: ShareState) -> int:
 
 
 # ---- records ----
+
+
+def _key_of(record: Record) -> SharePartitionKey:
+    return SharePartitionKey(record.key.group_id, record.key.topic_id, record.key.partition)
 
 
 def _snapshot_key(key: SharePartitionKey) -> ShareSnapshotKey:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.coordinator.fake_partition import FakePartition
+from tests.unit.coordinator.fake_partition import Appended, AppendError, FakePartition
 
 from pylog.cluster.image import Image, PartitionImage, TopicImage
 from pylog.codec import decode_batches
@@ -33,13 +33,12 @@ class Partition(FakePartition):
         super().__init__()
         self.asked = asyncio.Event()
 
-    async def append(self, batch: bytes) -> None:
+    async def append(self, batch: bytes) -> Appended:
         self.asked.set()
-        await self.gate.wait()
-        if self.failing is not None:
-            code, self.failing = self.failing, None
-            raise EngineError(code, "append")
-        self.appends.append(batch)
+        try:
+            return await super().append(batch)
+        except AppendError as error:
+            raise EngineError(error.code, "append") from error
 
 
 class Rig:
