@@ -61,6 +61,7 @@ __all__ = [
     "Guard",
     "LogConfig",
     "Opened",
+    "OpenedLog",
     "Partition",
     "PartitionOffsets",
     "PartitionSpec",
@@ -105,6 +106,10 @@ def _text_or_none(pointer: Any, length: int) -> str | None:
     return bytes(ffi.buffer(pointer, length)).decode("utf-8", "replace")
 
 
+def _data_of(event: Any) -> bytes:
+    return bytes(ffi.buffer(event.data, event.length)) if event.length else b""
+
+
 def _request_of(event: Any) -> Request:
     return Request(
         event.api_key,
@@ -113,7 +118,7 @@ def _request_of(event: Any) -> Request:
         _text_or_none(event.client_id, event.client_id_length),
         event.listener,
         event.handle,
-        bytes(ffi.buffer(event.data, event.length)) if event.length else b"",
+        _data_of(event),
         ffi.string(event.peer).decode("ascii"),
         ffi.string(event.local).decode("ascii"),
         event.received_ns,
@@ -307,8 +312,29 @@ def _check_errno(number: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+class OpenedLog(NamedTuple):
+    """How the opening of a log has ended."""
+
+    spec: PartitionSpec
+    partition: Partition | None  # also of a log that did not open: it keeps its place till closed
+    error: EngineError | None
+    passing: bool  # of an error: there was no room, or the like
+    bytes_scanned: int  # 0 after a clean shutdown
+
+
+def _result_of(opened: OpenedLog) -> Partition | EngineError:
+    if opened.error is not None:
+        return opened.error
+    assert opened.partition is not None
+    return opened.partition
+
+
 def _ignore(_: Any) -> None:
     """What happens to events that nobody asked for."""
+
+
+def _ignore_opened(_: int, __: Any) -> None:
+    """An opening whose caller was cancelled."""
 
 
 class Engine:
@@ -328,6 +354,7 @@ class Engine:
         self._events = ffi.new("struct pl_event[]", _EVENTS_PER_POLL)
         self._tokens = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[_Done]] = {}
+        self._openings: dict[int, Callable[[int, Any], None]] = {}  # by token
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._on_request: Callable[[Request], None] = _ignore
@@ -501,25 +528,63 @@ class Engine:
         _check_errno(lib.pl_engine_close_connection(self._pointer(), connection))
 
     async def open_partitions(
-        self, specs: Sequence[PartitionSpec]
+        self,
+        specs: Sequence[PartitionSpec],
+        *,
+        parallel: int = 0,
+        on_opened: Callable[[OpenedLog], None] | None = None,
     ) -> list[Partition | EngineError]:
-        """Open logs (made when absent) and serve them; one result a spec, in order."""
+        """Open logs (made when absent) and serve each when it is open; one result a spec, in order.
+
+        ``parallel``: at most so many at a time, in their order. ``on_opened`` is told each, with
+        ``parallel`` as soon as it is open, else when all are.
+        """
         if not specs:
             return []
         array, keep = _partition_array(specs)
-        done = await self._call(lib.pl_engine_open_partitions, array, len(specs))
+        results: dict[int, OpenedLog] = {}
+
+        def take(number: int, item: Any) -> None:
+            if number not in results:
+                results[number] = opened = self._opened_log(specs[number], item)
+                if on_opened is not None:
+                    on_opened(opened)
+
+        token = next(self._tokens)
+        self._openings[token] = take
+        try:
+            call = lib.pl_engine_open_partitions
+            done = await self._call_as(token, call, array, len(specs), parallel)
+        finally:
+            del self._openings[token]
         del keep
         if done.error:
             raise EngineError(done.error, "open partitions")
-        opened = ffi.from_buffer("struct pl_partition_opened[]", done.data)
-        for spec, item in zip(specs, opened, strict=True):
-            _tell_what_was_cut(spec, item)
-        return [
-            EngineError(item.error, f"open {spec.topic}-{spec.partition}")
-            if item.error
-            else Partition(self, spec, item.handle)
-            for spec, item in zip(specs, opened, strict=True)
-        ]
+        for number, item in enumerate(ffi.from_buffer("struct pl_partition_opened[]", done.data)):
+            take(number, item)
+        return [_result_of(results[number]) for number in range(len(specs))]
+
+    def _opened_log(self, spec: PartitionSpec, item: Any) -> OpenedLog:
+        _tell_what_was_cut(spec, item)
+        partition = Partition(self, spec, item.handle) if item.handle else None
+        action = f"open {spec.topic}-{spec.partition}"
+        error = EngineError(item.error, action) if item.error else None
+        return OpenedLog(spec, partition, error, item.passing, item.bytes_scanned)
+
+    def withdraw_partition(self, topic_id: bytes, index: int) -> None:
+        """Have a partition not served that is being opened: its topic has been deleted. It is to be
+        closed when it is told to be open."""
+        native = self._pointer()
+        _check_errno(lib.pl_engine_withdraw_partition(native, topic_id, index))
+
+    def cancel_openings(self) -> None:
+        """Leave what has not begun to open closed: its result is NOT_LEADER_OR_FOLLOWER."""
+        _check_errno(lib.pl_engine_cancel_openings(self._pointer()))
+
+    def fail_partitions(self, partitions: Sequence[Partition]) -> None:
+        """Take logs offline, as a failed write does: the disk below them has failed."""
+        handles = ffi.new("uint64_t[]", [partition.handle for partition in partitions])
+        _check_errno(lib.pl_engine_fail_partitions(self._pointer(), handles, len(partitions)))
 
     async def close_partitions(self, partitions: Sequence[Partition], *, delete: bool) -> None:
         """Stop serving partitions and flush and close their logs, or delete them."""
@@ -567,9 +632,11 @@ class Engine:
 
     def _call(self, function: Any, *arguments: Any) -> asyncio.Future[_Done]:
         """Make a call that ends in a DONE event; the future ends with it."""
+        return self._call_as(next(self._tokens), function, *arguments)
+
+    def _call_as(self, token: int, function: Any, *arguments: Any) -> asyncio.Future[_Done]:
         native = self._pointer()
         future: asyncio.Future[_Done] = self._attach().create_future()
-        token = next(self._tokens)
         self._waiting[token] = future
         function(native, token, *arguments)
         return future
@@ -605,6 +672,9 @@ class Engine:
             self._on_offline(event.handle)
         elif kind == lib.PL_EVENT_UNCLEANABLE:
             self._on_uncleanable(event.handle)
+        elif kind == lib.PL_EVENT_LOG_OPENED:
+            (item,) = ffi.from_buffer("struct pl_partition_opened[]", _data_of(event))
+            self._openings.get(event.token, _ignore_opened)(event.value, item)
         elif kind == lib.PL_EVENT_WARNING:
             _log.warning("%s", bytes(ffi.buffer(event.data, event.length)).decode())
 
@@ -612,8 +682,7 @@ class Engine:
         future = self._waiting.pop(event.token, None)
         if future is None or future.done():
             return  # the caller was cancelled
-        data = bytes(ffi.buffer(event.data, event.length)) if event.length else b""
-        future.set_result(_Done(event.error, event.value, event.value2, data))
+        future.set_result(_Done(event.error, event.value, event.value2, _data_of(event)))
 
 
 def _tell_what_was_cut(spec: PartitionSpec, opened: Any) -> None:

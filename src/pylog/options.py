@@ -61,8 +61,10 @@ def _list(
     return Option(name, Kind.LIST, default, doc, check, Scope.BROKER, dynamic)
 
 
-def _one_folder(folders: list[str]) -> str | None:
-    return None if len(folders) == 1 else "exactly one folder is served"
+def _folders(folders: list[str]) -> str | None:
+    if not folders:
+        return "at least one folder is needed"
+    return None if len(set(folders)) == len(folders) else "a folder is named twice"
 
 
 def _protocol_map(text: str) -> str | None:
@@ -106,7 +108,26 @@ BROKER: Final = Table(
         # ---- the broker and its listeners ----
         _int("node.id", "1", "Number of this broker, unique in its cluster.", at_least(0)),
         _text("broker.rack", None, "Name of the rack or zone where this broker stands."),
-        _list("log.dirs", "./pylog-data", "The data folder.", _one_folder),
+        _text("log.dir", "./pylog-data", "The data folder, where `log.dirs` names none."),
+        Option(
+            "log.dirs",
+            Kind.LIST,
+            None,
+            "The data folders. Each partition is in one of them; a new one goes where the fewest "
+            "are. The first also has the metadata: without it the broker ends, while any other "
+            "may fail.",
+            _folders,
+            Scope.BROKER,
+            _NO,
+            (Synonym("log.dir"),),
+        ),
+        _int(
+            "num.recovery.threads.per.data.dir",
+            "2",
+            "Logs of one data folder that are recovered at a time, after an end without order. "
+            "They share `background.threads`.",
+            at_least(1),
+        ),
         _list(
             "listeners",
             "PLAINTEXT://127.0.0.1:9092",

@@ -44,7 +44,7 @@ def test_a_topic_setting_falls_back_on_broker_settings_that_exist() -> None:
         ("log.cleanup.policy", "delete,shred", "compact, delete"),
         ("log.cleaner.min.cleanable.ratio", "1.5", "from 0 to 1"),
         ("compression.gzip.level", "10", "from 1 to 9"),
-        ("log.dirs", "a,b", "exactly one folder"),
+        ("log.dirs", "a,b,a", "named twice"),
         ("listener.security.protocol.map", "PLAINTEXT", "NAME:PROTOCOL"),
     ],
 )

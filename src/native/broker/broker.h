@@ -43,6 +43,9 @@ struct pl_broker_sink { /* called on the reactor */
     void (*done)(void *context, const struct pl_done *done);
     void (*offline)(void *context, uint64_t handle);     /* once a partition */
     void (*uncleanable)(void *context, uint64_t handle); /* likewise */
+    /* Of pl_broker_open_partitions with `parallel`, once for each of its partitions. */
+    void (*opened)(void *context, uint64_t token, int32_t number,
+                   const struct pl_partition_opened *opened);
 };
 
 struct pl_broker_options { /* copied; what it points to outlives the broker */
@@ -73,7 +76,11 @@ void pl_broker_before_sleep(struct pl_broker *broker);
 
 /* Everything that `partitions` points to is copied. */
 void pl_broker_open_partitions(struct pl_broker *broker, uint64_t token,
-                               const struct pl_partition_open *partitions, int32_t count);
+                               const struct pl_partition_open *partitions, int32_t count,
+                               int32_t parallel);
+void pl_broker_cancel_openings(struct pl_broker *broker);
+void pl_broker_withdraw_partition(struct pl_broker *broker, const uint8_t *topic_id, int32_t index);
+void pl_broker_fail_partitions(struct pl_broker *broker, const uint64_t *handles, int32_t count);
 void pl_broker_close_partitions(struct pl_broker *broker, uint64_t token, const uint64_t *handles,
                                 int32_t count, bool delete_files);
 /* Takes `bytes`, which came from malloc. */

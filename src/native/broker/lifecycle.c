@@ -21,17 +21,35 @@ struct pl_open_job {
 
 struct pl_opening { /* owned by its jobs: the last one that ends frees it */
     struct pl_broker *broker;
+    struct pl_opening *following; /* of the broker's list */
     struct pl_partition_opened *results;
     uint64_t token;
     int32_t count, remaining;
+    int32_t next;              /* job to begin next */
+    int32_t running, parallel; /* jobs under way, and how many may be */
+    bool tells_each;
     struct pl_open_job jobs[];
 };
+
+static void list_opening(struct pl_opening *opening) {
+    opening->following = opening->broker->openings;
+    opening->broker->openings = opening;
+}
+
+static void unlist_opening(struct pl_opening *opening) {
+    struct pl_opening **at = &opening->broker->openings;
+    while (*at != opening) {
+        at = &(*at)->following;
+    }
+    *at = opening->following;
+}
 
 static void finish_opening(struct pl_opening *opening) {
     struct pl_done done = {.token = opening->token,
                            .data = (const uint8_t *)opening->results,
                            .length = (size_t)opening->count * sizeof *opening->results,
                            .storage = opening->results};
+    unlist_opening(opening);
     pl_broker_done(opening->broker, &done);
     free(opening);
 }
@@ -55,15 +73,21 @@ static void start_serving(struct pl_partition *partition, struct pl_log *log, en
     partition->log = log;
     pthread_mutex_unlock(&partition->mutex);
     partition->state = err == PL_OK ? PL_PARTITION_SERVING : PL_PARTITION_OFFLINE;
+    if (partition->deleted) {
+        partition->state = PL_PARTITION_CLOSING;
+    }
     pl_partition_settle(partition);
 }
 
-static void open_done(struct pl_job *job) {
-    struct pl_open_job *open = PL_CONTAINER(job, struct pl_open_job, job);
+static void end_open(struct pl_open_job *open) {
     struct pl_opening *opening = open->opening;
-    struct pl_partition_opened *result = &opening->results[open - opening->jobs];
+    const struct pl_broker_sink *sink = &opening->broker->options.sink;
+    int32_t number = (int32_t)(open - opening->jobs);
+    struct pl_partition_opened *result = &opening->results[number];
     *result = (struct pl_partition_opened){
         .error = pl_error_code(open->err),
+        .passing = open->err == PL_ERR_NO_SPACE || open->err == PL_ERR_MEMORY ||
+                   open->err == PL_ERR_LIMIT,
         .cut_below_recovery_point = open->recovered.cut_below_recovery_point,
         .bytes_scanned = open->recovered.bytes_scanned,
         .bytes_cut = open->recovered.bytes_cut,
@@ -74,9 +98,35 @@ static void open_done(struct pl_job *job) {
         result->end_offset = open->partition->offsets.log_end;
         pl_partition_release(open->partition);
     }
-    if (--opening->remaining == 0) {
+    if (opening->tells_each) {
+        sink->opened(sink->context, opening->token, number, result);
+    }
+    opening->running--;
+    opening->remaining--;
+}
+
+/* Keeps as many jobs under way as there may be. Frees the opening when it was the last. */
+static void go_on(struct pl_opening *opening) {
+    while (opening->next < opening->count && opening->running < opening->parallel) {
+        struct pl_open_job *job = &opening->jobs[opening->next++];
+        opening->running++;
+        if (job->err == PL_OK && !opening->broker->stopped) {
+            pl_broker_submit(opening->broker, &job->job, PL_JOB_SLOW);
+            continue;
+        }
+        job->err = job->err == PL_OK ? PL_ERR_CLOSED : job->err;
+        end_open(job);
+    }
+    if (opening->remaining == 0) {
         finish_opening(opening);
     }
+}
+
+static void open_done(struct pl_job *job) {
+    struct pl_open_job *open = PL_CONTAINER(job, struct pl_open_job, job);
+    struct pl_opening *opening = open->opening;
+    end_open(open);
+    go_on(opening);
 }
 
 /* In the table and with a handle from here on, so that nobody takes its place. */
@@ -102,13 +152,17 @@ static enum pl_err register_partition(struct pl_broker *broker,
     return PL_OK;
 }
 
-static void start_open(struct pl_broker *broker, struct pl_open_job *job,
-                       const struct pl_partition_open *open) {
+static void prepare_open(struct pl_opening *opening, struct pl_open_job *job,
+                         const struct pl_partition_open *open) {
+    struct pl_broker *broker = opening->broker;
+    job->opening = opening;
     job->job.run = open_run;
     job->job.done = open_done;
     job->err = register_partition(broker, open, &job->partition);
+    if (job->err == PL_OK && open->folder[0] == '\0') {
+        job->err = PL_ERR_OFFLINE;
+    }
     if (job->err != PL_OK) {
-        open_done(&job->job);
         return;
     }
     job->config = *open->config;
@@ -121,11 +175,11 @@ static void start_open(struct pl_broker *broker, struct pl_open_job *job,
                                      .log_start_offset = open->log_start_offset,
                                      .cleaned_end = open->cleaned_end,
                                      .recovered = &job->recovered};
-    pl_broker_submit(broker, &job->job, PL_JOB_SLOW);
 }
 
 void pl_broker_open_partitions(struct pl_broker *broker, uint64_t token,
-                               const struct pl_partition_open *partitions, int32_t count) {
+                               const struct pl_partition_open *partitions, int32_t count,
+                               int32_t parallel) {
     size_t n = count > 0 ? (size_t)count : 0;
     struct pl_opening *opening = calloc(1, sizeof *opening + n * sizeof opening->jobs[0]);
     struct pl_partition_opened *results = calloc(n + 1, sizeof *results);
@@ -139,10 +193,39 @@ void pl_broker_open_partitions(struct pl_broker *broker, uint64_t token,
         return;
     }
     *opening = (struct pl_opening){.broker = broker, .results = results, .token = token,
-                                   .count = count, .remaining = count};
+                                   .count = count, .remaining = count,
+                                   .parallel = parallel > 0 ? parallel : count,
+                                   .tells_each = parallel > 0};
+    list_opening(opening);
     for (size_t i = 0; i < n; i++) {
-        opening->jobs[i].opening = opening;
-        start_open(broker, &opening->jobs[i], &partitions[i]);
+        prepare_open(opening, &opening->jobs[i], &partitions[i]);
+    }
+    go_on(opening);
+}
+
+void pl_broker_cancel_openings(struct pl_broker *broker) {
+    for (struct pl_opening *opening = broker->openings, *following; opening != NULL;
+         opening = following) {
+        following = opening->following;
+        for (int32_t i = opening->next; i < opening->count; i++) {
+            opening->jobs[i].err = PL_ERR_CLOSED;
+        }
+        opening->parallel = INT32_MAX;
+        go_on(opening);
+    }
+}
+
+void pl_broker_withdraw_partition(struct pl_broker *broker, const uint8_t *topic_id,
+                                  int32_t index) {
+    const struct pl_topic *topic = pl_topic_by_id(&broker->table, topic_id);
+    struct pl_partition *partition = topic == NULL ? NULL : pl_topic_partition(topic, index);
+    if (partition == NULL) {
+        return;
+    }
+    partition->deleted = true;
+    if (partition->state != PL_PARTITION_OPENING) { /* too late to prevent it */
+        partition->state = PL_PARTITION_CLOSING;
+        pl_partition_end_waits(partition);
     }
 }
 
@@ -255,6 +338,29 @@ void pl_broker_close_partitions(struct pl_broker *broker, uint64_t token, const 
         start_close(broker, &closing->jobs[i], handles[i]);
     }
 }
+
+/* ---- failed disks ---- */
+
+static void fail_partition(struct pl_partition *partition) {
+    pthread_mutex_lock(&partition->mutex);
+    if (partition->log != NULL) {
+        pl_log_set_offline(partition->log);
+    }
+    pthread_mutex_unlock(&partition->mutex);
+    pl_partition_settle(partition);
+}
+
+void pl_broker_fail_partitions(struct pl_broker *broker, const uint64_t *handles, int32_t count) {
+    for (int32_t i = 0; i < count; i++) {
+        struct pl_partition *partition = pl_partition_by_handle(&broker->table, handles[i]);
+        if (partition != NULL) {
+            fail_partition(partition);
+            pl_partition_release(partition);
+        }
+    }
+}
+
+/* ---- the end ---- */
 
 void pl_partition_close_now(struct pl_partition *partition) {
     pl_partition_retain(partition);

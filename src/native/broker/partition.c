@@ -215,6 +215,9 @@ void pl_partition_end_waits(struct pl_partition *partition) {
 
 static void tell_offline(struct pl_partition *partition) {
     const struct pl_broker_sink *sink = &partition->broker->options.sink;
+    if (partition->state == PL_PARTITION_SERVING) {
+        partition->state = PL_PARTITION_OFFLINE;
+    }
     end_beyond(partition, INT64_MIN, PL_KAFKA_KAFKA_STORAGE_ERROR);
     wake_watches(partition);
     if (!partition->offline_told) {

@@ -2,7 +2,10 @@
  * waits for that.
  *
  *   OPENING ──log is open──▶ SERVING ──close──▶ CLOSING ──jobs ended──▶ CLOSED
- *      └──────could not be opened──▶ OFFLINE ──close──▶ ─┘
+ *      │                        └──the disk has failed──┐     ▲
+ *      ├──could not be opened──▶ OFFLINE ◀──────────────┘     │
+ *      │                            └──────────close──────────┤
+ *      └──deleted meanwhile───────────────────────────────────┘
  *
  * Whoever waits names a level: an offset is reached when the end of that level is at or above it.
  *   WRITTEN    in the page cache

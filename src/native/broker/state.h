@@ -42,6 +42,7 @@ struct pl_broker { /* owned by the engine */
     struct pl_buf *converted; /* message sets of this turn, as batches */
     struct pl_partition *touched; /* linked by touched_next */
     struct pl_ring woken;         /* parked fetches to look at again */
+    struct pl_opening *openings;  /* under way; lifecycle.c */
     int64_t now_ms;               /* wall clock of this turn, 0: not read yet */
     bool stopped;
     struct pl_timer housekeep_timer;

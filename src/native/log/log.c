@@ -308,6 +308,10 @@ enum pl_err pl_log_delete(struct pl_log *log) {
 
 /* ---- small ones ---- */
 
+void pl_log_set_offline(struct pl_log *log) {
+    log->offline = true;
+}
+
 void pl_log_configure(struct pl_log *log, const struct pl_log_config *config) {
     log->config = *config;
 }

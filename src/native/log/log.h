@@ -109,6 +109,8 @@ PL_MUST_CHECK enum pl_err pl_log_close(struct pl_log *log);
 PL_MUST_CHECK enum pl_err pl_log_delete(struct pl_log *log);
 /* Removes a folder and the files in it: a -delete folder that a crash left behind. */
 PL_MUST_CHECK enum pl_err pl_log_remove_folder(const struct pl_fs *fs, const char *folder);
+/* Its disk has failed, which others have found out: as after a failed write. */
+void pl_log_set_offline(struct pl_log *log);
 void pl_log_configure(struct pl_log *log, const struct pl_log_config *config);
 const struct pl_log_config *pl_log_config_of(const struct pl_log *log);
 

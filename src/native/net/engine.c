@@ -52,6 +52,20 @@ static void on_uncleanable(void *context, uint64_t handle) {
     }
 }
 
+/* Without memory for it, the partition is found among the results at the end. */
+static void on_opened(void *context, uint64_t token, int32_t number,
+                      const struct pl_partition_opened *opened) {
+    struct pl_engine *engine = context;
+    const struct pl_event event = {
+        .kind = PL_EVENT_LOG_OPENED,
+        .token = token,
+        .value = number,
+        .data = (const uint8_t *)opened,
+        .length = sizeof *opened,
+    };
+    (void)!pl_outbox_send_copy(&engine->reactor.outbox, &event);
+}
+
 static enum pl_err open_broker(struct pl_engine *engine, const struct pl_engine_options *options) {
     struct pl_reactor *reactor = &engine->reactor;
     const struct pl_broker_options broker = {
@@ -63,7 +77,8 @@ static enum pl_err open_broker(struct pl_engine *engine, const struct pl_engine_
         .sink = {.context = engine,
                  .done = on_done,
                  .offline = on_offline,
-                 .uncleanable = on_uncleanable},
+                 .uncleanable = on_uncleanable,
+                 .opened = on_opened},
         .node_id = options->node_id,
         .fetch_max_bytes = options->fetch_max_bytes,
         .fetch_session_slots = options->fetch_session_slots,

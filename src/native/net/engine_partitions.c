@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/partition_table.h"
 #include "log/log.h"
 #include "net/engine_call.h"
 
@@ -63,12 +64,14 @@ static struct pl_partition_open *pack(const struct pl_partition_open *partitions
 }
 
 static void run_open(struct pl_call *call) {
-    pl_broker_open_partitions(broker_of(call), call->token, call->bytes, call->count);
+    pl_broker_open_partitions(broker_of(call), call->token, call->bytes, call->count,
+                              (int32_t)call->number);
 }
 
 void pl_engine_open_partitions(struct pl_engine *engine, uint64_t token,
-                               const struct pl_partition_open *partitions, int32_t count) {
-    struct pl_call call = {.token = token, .count = count};
+                               const struct pl_partition_open *partitions, int32_t count,
+                               int32_t parallel) {
+    struct pl_call call = {.token = token, .count = count, .number = parallel};
     call.bytes = pack(partitions, count);
     if (call.bytes == NULL) {
         pl_engine_fail_token(engine, token);
@@ -77,7 +80,43 @@ void pl_engine_open_partitions(struct pl_engine *engine, uint64_t token,
     pl_call_send_or_fail(engine, run_open, &call);
 }
 
+static void run_cancel(struct pl_call *call) {
+    pl_broker_cancel_openings(broker_of(call));
+}
+
+int pl_engine_cancel_openings(struct pl_engine *engine) {
+    return pl_call_send(engine, run_cancel, &(struct pl_call){0}) ? 0 : ENOMEM;
+}
+
+static void run_withdraw(struct pl_call *call) {
+    pl_broker_withdraw_partition(broker_of(call), call->bytes, call->count);
+}
+
+int pl_engine_withdraw_partition(struct pl_engine *engine, const uint8_t *topic_id,
+                                 int32_t partition) {
+    struct pl_call call = {.count = partition, .bytes = copy_of(topic_id, PL_TOPIC_ID_BYTES)};
+    if (call.bytes == NULL || !pl_call_send(engine, run_withdraw, &call)) {
+        free(call.bytes);
+        return ENOMEM;
+    }
+    return 0;
+}
+
 /* ---- closing, configuring ---- */
+
+static void run_fail(struct pl_call *call) {
+    pl_broker_fail_partitions(broker_of(call), call->bytes, call->count);
+}
+
+int pl_engine_fail_partitions(struct pl_engine *engine, const uint64_t *handles, int32_t count) {
+    struct pl_call call = {.count = count};
+    call.bytes = copy_of(handles, (size_t)count * sizeof *handles);
+    if (call.bytes == NULL || !pl_call_send(engine, run_fail, &call)) {
+        free(call.bytes);
+        return ENOMEM;
+    }
+    return 0;
+}
 
 static void run_close(struct pl_call *call) {
     pl_broker_close_partitions(broker_of(call), call->token, call->bytes, call->count,

@@ -51,6 +51,8 @@ struct rig {
     uint64_t next_token;
     int offline;
     uint64_t uncleanable; /* handle of the last one */
+    int opened; /* logs that were told to be, by a call with `parallel` */
+    void (*on_opened)(struct rig *rig, const struct pl_partition_opened *opened);
     struct pl_client client; /* that requests come from */
     uint8_t frames[RIG_FRAMES][RIG_FRAME]; /* of the requests of a turn, one after the other */
     uint32_t next_frame;
@@ -109,6 +111,15 @@ static void rig_on_uncleanable(void *context, uint64_t handle) {
     ((struct rig *)context)->uncleanable = handle;
 }
 
+static void rig_on_opened(void *context, uint64_t token, int32_t number,
+                          const struct pl_partition_opened *opened) {
+    struct rig *rig = context;
+    CHECK(!rig->is_done[token]);
+    CHECK_EQ(number, rig->opened);
+    rig->opened++;
+    rig->on_opened(rig, opened);
+}
+
 /* ---- open and close ---- */
 
 struct rig_options {
@@ -141,7 +152,7 @@ static void rig_open(struct rig *rig, const struct rig_options *options) {
         .workers = rig->workers,
         .pool = rig->pool,
         .timers = &rig->timers,
-        .sink = {rig, rig_on_done, rig_on_offline, rig_on_uncleanable},
+        .sink = {rig, rig_on_done, rig_on_offline, rig_on_uncleanable, rig_on_opened},
         .node_id = 1,
         .fetch_max_bytes = options->fetch_max_bytes,
         .fetch_session_slots = options->session_slots,
@@ -252,7 +263,7 @@ static struct pl_partition_opened rig_try_add(struct rig *rig, const char *topic
                                      .leader_epoch = 3};
     rig_topic_id(topic, open.topic_id);
     uint64_t token = rig_token(rig);
-    pl_broker_open_partitions(rig->broker, token, &open, 1);
+    pl_broker_open_partitions(rig->broker, token, &open, 1, 0);
     const struct pl_done *done = rig_await(rig, token);
     CHECK_EQ(done->error, 0);
     CHECK_EQ(done->length, sizeof(struct pl_partition_opened));

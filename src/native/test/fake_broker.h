@@ -75,9 +75,20 @@ static void fake_done(struct pl_broker *broker, uint64_t token) {
 }
 
 void pl_broker_open_partitions(struct pl_broker *broker, uint64_t token,
-                               const struct pl_partition_open *partitions, int32_t count) {
-    (void)partitions, (void)count;
+                               const struct pl_partition_open *partitions, int32_t count,
+                               int32_t parallel) {
+    (void)partitions, (void)count, (void)parallel;
     fake_done(broker, token);
+}
+void pl_broker_withdraw_partition(struct pl_broker *broker, const uint8_t *topic_id,
+                                  int32_t index) {
+    (void)broker, (void)topic_id, (void)index;
+}
+void pl_broker_cancel_openings(struct pl_broker *broker) {
+    (void)broker;
+}
+void pl_broker_fail_partitions(struct pl_broker *broker, const uint64_t *handles, int32_t count) {
+    (void)broker, (void)handles, (void)count;
 }
 void pl_broker_close_partitions(struct pl_broker *broker, uint64_t token, const uint64_t *handles,
                                 int32_t count, bool delete_files) {

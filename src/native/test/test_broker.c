@@ -102,9 +102,10 @@ static void bytes_behind_the_last_whole_batch_are_cut_and_told(void) {
     rig_close(&rig);
 }
 
-static void many_partitions_open_and_close_in_one_call(void) {
-    enum { PARTITIONS = 300 };
-    rig_open(&rig, NULL);
+enum { PARTITIONS = 300 };
+
+/* A call that opens PARTITIONS logs of "topic". */
+static uint64_t open_many(int32_t parallel) {
     static char folders[PARTITIONS][128];
     static struct pl_partition_open opens[PARTITIONS];
     struct pl_log_config config = rig_config();
@@ -114,7 +115,81 @@ static void many_partitions_open_and_close_in_one_call(void) {
             .topic = "topic", .partition = i, .folder = folders[i], .config = &config};
     }
     uint64_t token = rig_token(&rig);
-    pl_broker_open_partitions(rig.broker, token, opens, PARTITIONS);
+    pl_broker_open_partitions(rig.broker, token, opens, PARTITIONS, parallel);
+    return token;
+}
+
+static int16_t fetch_error(int32_t partition) {
+    struct rig_want want = {.topic = "topic", .index = partition, .max_bytes = 1000};
+    struct rig_fetch fetch = rig_fetch_of(&want, 1);
+    return rig_fetch_now(&rig, &fetch).parts[0].error;
+}
+
+static void the_first_serves_while_the_last_waits(struct rig *one,
+                                                  const struct pl_partition_opened *opened) {
+    CHECK_EQ(opened->error, 0);
+    if (one->opened == 1) {
+        CHECK_EQ(fetch_error(0), 0);
+        CHECK_EQ(fetch_error(PARTITIONS - 1), 6); /* NOT_LEADER_OR_FOLLOWER */
+    }
+}
+
+static void each_partition_is_served_as_soon_as_it_is_open(void) {
+    rig_open(&rig, NULL);
+    rig.on_opened = the_first_serves_while_the_last_waits;
+    uint64_t token = open_many(1);
+    CHECK_EQ(rig_await(&rig, token)->error, 0);
+    CHECK_EQ(rig.opened, PARTITIONS);
+    CHECK_EQ(fetch_error(PARTITIONS - 1), 0);
+    rig_close(&rig);
+}
+
+static int opened_after_all;
+
+static void cancel_the_others(struct rig *one, const struct pl_partition_opened *opened) {
+    opened_after_all += opened->error == 0;
+    if (one->opened == 1) {
+        pl_broker_cancel_openings(one->broker);
+    }
+}
+
+static void an_opening_that_is_cancelled_leaves_the_others_closed(void) {
+    rig_open(&rig, NULL);
+    opened_after_all = 0;
+    rig.on_opened = cancel_the_others;
+    CHECK_EQ(rig_await(&rig, open_many(1))->error, 0);
+    CHECK_EQ(rig.opened, PARTITIONS);
+    CHECK_EQ(opened_after_all, 1);
+    rig_close(&rig);
+}
+
+static void a_failed_disk_takes_its_partitions_offline(void) {
+    rig_open(&rig, NULL);
+    uint64_t bad = rig_add_partition(&rig, "topic", 0);
+    rig_add_partition(&rig, "topic", 1);
+    append_batches("topic", 0, 1);
+    struct rig_want want = {.topic = "topic", .offset = 2, .max_bytes = 1000};
+    struct rig_fetch fetch = rig_fetch_of(&want, 1);
+    fetch.min_bytes = 1;
+    fetch.max_wait_ms = 60000;
+    struct rig_reply waiting = {0};
+    rig_fetch(&rig, &waiting, &fetch);
+    rig_turn(&rig);
+    CHECK(!waiting.completed);
+    pl_broker_fail_partitions(rig.broker, &bad, 1);
+    rig_turn(&rig);
+    CHECK(waiting.completed);
+    rig_forget(&waiting);
+    CHECK_EQ(rig.offline, 1);
+    CHECK_EQ(fetch_error(0), 56); /* KAFKA_STORAGE_ERROR */
+    CHECK_EQ(fetch_error(1), 0);
+    append_batches("topic", 1, 1);
+    rig_close(&rig);
+}
+
+static void many_partitions_open_and_close_in_one_call(void) {
+    rig_open(&rig, NULL);
+    uint64_t token = open_many(0);
     const struct pl_done *done = rig_await(&rig, token);
     CHECK_EQ(done->length, PARTITIONS * sizeof(struct pl_partition_opened));
     const struct pl_partition_opened *opened = (const void *)done->data;
@@ -136,7 +211,7 @@ static void many_partitions_open_and_close_in_one_call(void) {
 static void calls_without_partitions_are_done_at_once(void) {
     rig_open(&rig, NULL);
     uint64_t opening = rig_token(&rig), closing = rig_token(&rig);
-    pl_broker_open_partitions(rig.broker, opening, NULL, 0);
+    pl_broker_open_partitions(rig.broker, opening, NULL, 0, 0);
     CHECK_EQ(rig.done[opening].error, 0);
     pl_broker_close_partitions(rig.broker, closing, NULL, 0, false);
     CHECK(rig.is_done[closing]);
@@ -350,6 +425,9 @@ int main(void) {
     RUN(a_log_that_cannot_be_opened_answers_storage_errors);
     RUN(bytes_behind_the_last_whole_batch_are_cut_and_told);
     RUN(many_partitions_open_and_close_in_one_call);
+    RUN(each_partition_is_served_as_soon_as_it_is_open);
+    RUN(an_opening_that_is_cancelled_leaves_the_others_closed);
+    RUN(a_failed_disk_takes_its_partitions_offline);
     RUN(calls_without_partitions_are_done_at_once);
     RUN(what_the_control_plane_appends_is_told_with_its_offsets);
     RUN(batches_are_read_up_to_the_high_watermark_or_the_end);

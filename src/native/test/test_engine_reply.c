@@ -23,7 +23,7 @@ static void open_partition(void) {
     snprintf(path, sizeof path, "%s/topic-0", folder);
     struct pl_log_config config = rig_config();
     const struct pl_partition_open open = {.topic = "topic", .folder = path, .config = &config};
-    pl_engine_open_partitions(engine, 1, &open, 1);
+    pl_engine_open_partitions(engine, 1, &open, 1, 0);
     struct pl_event event = await_done(1);
     struct pl_partition_opened opened;
     CHECK_EQ(event.length, sizeof opened);

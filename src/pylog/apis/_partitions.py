@@ -35,8 +35,10 @@ def led_here(
     if state.leader != broker.node_id:
         raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     partition = broker.partitions.get(topic, index)
-    if partition is None or broker.partitions.is_offline(topic, index):
+    if broker.partitions.is_offline(topic, index):
         raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR)
+    if partition is None:  # it is about to be opened
+        raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     return partition, state
 
 

@@ -110,11 +110,13 @@ def _describe(topic: TopicImage, context: RequestContext) -> MetadataResponseTop
 def describe_partition(
     topic: TopicImage, index: int, context: RequestContext
 ) -> MetadataResponsePartition:
-    """A partition's leader and replicas. A log that can't be used here has no leader."""
+    """A partition's leader and replicas. A log that can't be used here, or not yet, has no
+    leader."""
     broker, state = context.broker, topic.partitions[index]
     alive = broker.metadata.image.brokers
     offline = [replica for replica in state.replicas if replica not in alive]
-    if broker.partitions.is_offline(topic.name, index):
+    logs = broker.partitions
+    if logs.is_offline(topic.name, index) or logs.is_recovering(topic.name, index):
         offline.append(broker.node_id)
     leader = NO_LEADER if state.leader in offline else state.leader
     return MetadataResponsePartition(

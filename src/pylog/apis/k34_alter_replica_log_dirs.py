@@ -1,16 +1,18 @@
 """AlterReplicaLogDirs: move replicas to another log folder of this broker (KIP-113).
 
 Behaviour
-    There is one folder, so a replica is where it is told to go, or the folder is not known:
-    LOG_DIR_NOT_FOUND, before the partition is looked for, as in Kafka. A log that can't be used
-    has KAFKA_STORAGE_ERROR.
+    A folder that is not known, or has failed, is answered with LOG_DIR_NOT_FOUND before the
+    partition is looked for, as in Kafka. A log that can't be used has KAFKA_STORAGE_ERROR.
 Version notes
     1  the lowest served; 2 flexible
+Not done
+    Moves: a replica that is elsewhere is answered with INVALID_REPLICA_ASSIGNMENT.
 """
 
 from __future__ import annotations
 
 from pylog.apis.context import RequestContext
+from pylog.log.layout import DataFolder
 from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.alter_replica_log_dirs import (
     AlterReplicaLogDirPartitionResult,
@@ -23,29 +25,31 @@ from pylog.protocol.messages.alter_replica_log_dirs import (
 async def handle(
     request: AlterReplicaLogDirsRequest, context: RequestContext
 ) -> AlterReplicaLogDirsResponse:
-    here = str(context.broker.folder.path.absolute())
+    folders = {str(item.path.absolute()): item for item in context.broker.dirs.online}
     results: dict[str, AlterReplicaLogDirTopicResult] = {}
-    for folder in request.dirs:
-        for topic in folder.topics:
+    for wanted in request.dirs:
+        folder = folders.get(wanted.path)
+        for topic in wanted.topics:
             result = results.setdefault(
                 topic.name, AlterReplicaLogDirTopicResult(topic_name=topic.name)
             )
             result.partitions += [
                 AlterReplicaLogDirPartitionResult(
-                    partition_index=index,
-                    error_code=_code(context, topic.name, index)
-                    if folder.path == here
-                    else ErrorCode.LOG_DIR_NOT_FOUND,
+                    partition_index=index, error_code=_code(context, topic.name, index, folder)
                 )
                 for index in topic.partitions
             ]
     return AlterReplicaLogDirsResponse(results=list(results.values()))
 
 
-def _code(context: RequestContext, topic: str, index: int) -> ErrorCode:
-    partition = context.broker.partitions.get(topic, index)
-    if partition is None:
-        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if context.broker.partitions.is_offline(topic, index):
+def _code(context: RequestContext, topic: str, index: int, folder: DataFolder | None) -> ErrorCode:
+    partitions = context.broker.partitions
+    if folder is None:
+        return ErrorCode.LOG_DIR_NOT_FOUND
+    if partitions.is_offline(topic, index):
         return ErrorCode.KAFKA_STORAGE_ERROR
+    if partitions.get(topic, index) is None:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if partitions.folder_of(topic, index) is not folder:
+        return ErrorCode.INVALID_REPLICA_ASSIGNMENT
     return ErrorCode.NONE

@@ -1,8 +1,8 @@
-"""DescribeLogDirs: the data folder, its free space, and the size of every log in it.
+"""DescribeLogDirs: the data folders, their free space, and the size of every log in them.
 
 Behaviour
-    There is one folder. Topics that are named but not here are left out, as in Kafka. The lag of
-    an offset is that of a replica that is moved between folders: 0, as nothing moves.
+    A folder that has failed is told with KAFKA_STORAGE_ERROR and without its logs. Topics that are
+    named but not here are left out, as in Kafka.
 Version notes
     1  the lowest served; 3 an error of the whole answer; 4 sizes of the disk (KIP-827)
     5  whether a folder is cordoned (KIP-1066): never
@@ -15,6 +15,8 @@ from collections.abc import Iterable
 
 from pylog.apis.context import RequestContext
 from pylog.engine import Partition
+from pylog.log.layout import DataFolder
+from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
     DescribeLogDirsRequest,
@@ -27,15 +29,32 @@ from pylog.protocol.messages.describe_log_dirs import (
 async def handle(
     request: DescribeLogDirsRequest, context: RequestContext
 ) -> DescribeLogDirsResponse:
-    folder = context.broker.folder.path.absolute()
-    disk = os.statvfs(folder)
-    result = DescribeLogDirsResult(
-        log_dir=str(folder),
-        topics=_topics(_wanted(request, context)),
+    dirs = context.broker.dirs
+    by_folder: dict[DataFolder, list[Partition]] = {folder: [] for folder in dirs.online}
+    for partition in _wanted(request, context):
+        folder = context.broker.partitions.folder_of(partition.topic, partition.partition)
+        if folder in by_folder:
+            by_folder[folder].append(partition)
+    online = [_describe(folder, partitions) for folder, partitions in by_folder.items()]
+    return DescribeLogDirsResponse(results=online + [_failed(str(path)) for path in dirs.failed])
+
+
+def _describe(folder: DataFolder, partitions: Iterable[Partition]) -> DescribeLogDirsResult:
+    path = str(folder.path.absolute())
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return _failed(path)
+    return DescribeLogDirsResult(
+        log_dir=path,
+        topics=_topics(partitions),
         total_bytes=disk.f_blocks * disk.f_frsize,
         usable_bytes=disk.f_bavail * disk.f_frsize,
     )
-    return DescribeLogDirsResponse(results=[result])
+
+
+def _failed(path: str) -> DescribeLogDirsResult:
+    return DescribeLogDirsResult(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path)
 
 
 def _wanted(request: DescribeLogDirsRequest, context: RequestContext) -> Iterable[Partition]:

@@ -3,62 +3,80 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from pylog.cluster.image import Image, TopicImage
+from pylog.cluster.image import INTERNAL_TOPICS, Image, TopicImage
 from pylog.cluster.metadata import Metadata
+from pylog.cluster.placement import Marks, Placement
+from pylog.cluster.recovery import Recovery
+from pylog.cluster.store import Store
 from pylog.config import BrokerConfig
-from pylog.engine import (
-    Engine,
-    EngineError,
-    LogConfig,
-    Partition,
-    PartitionOffsets,
-    PartitionSpec,
-)
-from pylog.log.checkpoint import (
-    CLEANER_FILE,
-    LOG_START_FILE,
-    RECOVERY_POINT_FILE,
-    MalformedCheckpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
-from pylog.log.layout import DataFolder, make_log_folder, read_topic_id
+from pylog.engine import Engine, EngineError, LogConfig, OpenedLog, Partition, PartitionSpec
+from pylog.log.dirs import LogDirs
+from pylog.log.layout import DataFolder, delete_log, make_log_folder, read_topic_id, set_aside
 from pylog.log.settings import log_config, spread_rolls
 from pylog.options import TOPIC
 
 _log = logging.getLogger(__name__)
 
 Key = tuple[str, int]  # topic, partition
-RECOVERED_TOGETHER: Final = 100  # logs between two lines of progress
-_NOTHING: Final[Mapping[Key, int]] = {}
+# How long a start waits for recovery before it serves: most is done by then, and who connects
+# finds all of it.
+_PATIENCE_S: Final = 1.0
+_NOWHERE: Final = ""  # the folder of a log that can't be had: its partition is offline
+_LACK_OF_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _Broken(NamedTuple):
+    """A log that could not be opened."""
+
+    topic_id: bytes
+    partition: Partition | None  # its place in the engine; None: it has none
+    passing: bool  # it lacked space, or the like: worth another try
 
 
 class LocalPartitions:
     """The registry of open partitions by topic and index.
 
     What a commit of the metadata has changed is noted at once; :meth:`reconcile` carries it out.
+    ``on_failure`` is told when no data folder is left, or the one with the metadata is gone.
     """
 
     def __init__(
-        self, engine: Engine, folder: DataFolder, config: BrokerConfig, metadata: Metadata
+        self,
+        engine: Engine,
+        dirs: LogDirs,
+        config: BrokerConfig,
+        metadata: Metadata,
+        store: Store,
+        on_failure: Callable[[str], None],
     ) -> None:
         self._engine = engine
-        self._folder = folder
+        self._dirs = dirs
         self._config = config
         self._metadata = metadata
+        self._store = store
+        self._on_failure = on_failure
         self._node_id = config.integer("node.id")
+        self._placement = Placement(dirs)
         self._open: dict[Key, Partition] = {}
         self._by_topic: dict[str, dict[int, Partition]] = {}
         self._by_handle: dict[int, Partition] = {}
+        self._broken: dict[Key, _Broken] = {}
+        self._why_not: dict[Key, OSError] = {}  # there is no folder for a log
         self._offline: set[Key] = set()
         self._uncleanable: set[Key] = set()
+        self._recovering: dict[Key, bytes] = {}  # topic ids
+        self._withdrawn: list[Partition] = []  # were deleted before they were open
         self._changed: set[str] = set()
+        self._probed: set[DataFolder] = set()
         self._busy = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     # ---- reading ----
 
@@ -81,41 +99,85 @@ class LocalPartitions:
         """Whether the log is here but can't be used: it did not open, or a write has failed."""
         return (topic, index) in self._offline
 
-    # ---- following the image ----
+    def is_recovering(self, topic: str, index: int) -> bool:
+        """Whether the log is still being opened after an end of the broker without order."""
+        return (topic, index) in self._recovering
 
-    async def start(self, clean: bool) -> None:
+    @property
+    def offline_count(self) -> int:
+        """Logs that can't be used."""
+        return len(self._offline)
+
+    @property
+    def recovering_count(self) -> int:
+        """Logs that are still to be opened."""
+        return len(self._recovering)
+
+    def folder_of(self, topic: str, index: int) -> DataFolder | None:
+        """The data folder that has a partition's log."""
+        return self._placement.folder_of((topic, index))
+
+    # ---- the start ----
+
+    async def start(self) -> None:
         """Open every log that the image gives to this broker.
 
-        ``clean``: the broker before this one has flushed and closed them all.
+        Returns when those are open that were closed in order; the others may take longer.
+        WrongFolder when two data folders have the same log.
         """
         image = self._metadata.image
-        self._set_aside_strays(image, self._folder.log_folders())
-        async with self._busy:
-            await self._open_missing(
-                image.topics.values(),
-                clean,
-                self._checkpoint(RECOVERY_POINT_FILE),
-                self._checkpoint(LOG_START_FILE),
-                self._checkpoint(CLEANER_FILE),
-            )
+        wanted = list(self._missing(image.topics.values()))
+        names = {(topic.name, index) for topic, index in wanted}
+        await self._placement.find(names, self._node_id, self._store)
+        self._set_aside_strays(image)
         self._metadata.listen(self._note)
+        specs = self._specs(wanted, new=False)
+        clean = [spec for spec in specs if spec.clean_shutdown]
+        unclean = [spec for spec in specs if not spec.clean_shutdown]
+        if unclean:
+            self._start_recovery(unclean)
+        await self._open_specs(clean)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_PATIENCE_S)
 
-    def _checkpoint(self, name: str) -> Mapping[Key, int]:
-        try:
-            return read_checkpoint(self._folder.path / name)
-        except MalformedCheckpoint as error:
-            _log.warning("checkpoint ignored", extra={"error": str(error)})
-            return {}
+    def _start_recovery(self, specs: list[PartitionSpec]) -> None:
+        """Those of coordinators first: groups and transactions wait for them."""
+        specs.sort(key=lambda spec: spec.topic not in INTERNAL_TOPICS)
+        by_folder: dict[Path, list[PartitionSpec]] = {}
+        for spec in specs:
+            by_folder.setdefault(Path(spec.folder).parent, []).append(spec)
+        self._recovering = {(spec.topic, spec.partition): spec.topic_id for spec in specs}
+        parallel = self._config.integer("num.recovery.threads.per.data.dir")
+        for work in by_folder.values():
+            self._begin(self._recover(work, parallel))
 
-    def _set_aside_strays(self, image: Image, folders: Mapping[Key, Path]) -> None:
-        for (name, index), path in folders.items():
+    async def _recover(self, specs: Sequence[PartitionSpec], parallel: int) -> None:
+        made = await asyncio.to_thread(self._make_folders, specs)
+        await Recovery(self._engine, made, parallel, self._take).run()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._end_task)
+
+    def _end_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("work on logs has failed", exc_info=task.exception())
+
+    def _set_aside_strays(self, image: Image) -> None:
+        for (name, index), folder in self._placement.all().items():
             topic = image.topics.get(name)
+            path = Path(folder.log_folder(name, index))
             if topic is not None and index < len(topic.partitions):
                 found = read_topic_id(path)
                 if found in (None, topic.topic_id):
                     continue
-            target = self._folder.set_aside(path)
+            target = set_aside(path)
+            self._placement.forget((name, index))
             _log.warning("log of no topic set aside", extra={"folder": str(target)})
+
+    # ---- following the image ----
 
     def _note(self, before: Image, after: Image) -> None:
         if before.topics is not after.topics:
@@ -123,6 +185,9 @@ class LocalPartitions:
             self._changed |= {
                 name for name in names if before.topics.get(name) is not after.topics.get(name)
             }
+            for key, topic_id in self._recovering.items():
+                if not self._is_wanted(key, topic_id):
+                    self._engine.withdraw_partition(topic_id, key[1])
         if before.configs is not after.configs:
             self._reconfigure(before, after)
 
@@ -133,25 +198,49 @@ class LocalPartitions:
                 names, self._changed = self._changed, set()
                 await self._close_unwanted(names)
                 topics = self._metadata.image.topics
-                await self._open_missing([topics[name] for name in names if name in topics])
+                missing = self._missing(topics[name] for name in names if name in topics)
+                await self._open_specs(self._specs(missing, new=True))
 
-    async def _close_unwanted(self, names: Iterable[str]) -> None:
-        topics = self._metadata.image.topics
-        unwanted = []
-        for name in names:
-            topic = topics.get(name)
-            for index, partition in self.of_topic(name).items():
-                if topic is None or not self._wanted(topic, index, partition.topic_id):
-                    unwanted.append(partition)
+    async def _close_unwanted(self, names: set[str]) -> None:
+        unwanted = [
+            partition
+            for name in names
+            for index, partition in self.of_topic(name).items()
+            if not self._is_wanted((name, index), partition.topic_id)
+        ]
+        broken = [
+            key
+            for key, item in self._broken.items()
+            if key[0] in names and not self._is_wanted(key, item.topic_id)
+        ]
         for partition in unwanted:
             self._forget(partition)
-        await self._engine.close_partitions(unwanted, delete=True)
+        withdrawn, self._withdrawn = self._withdrawn, []
+        try:
+            await self._engine.close_partitions(unwanted + withdrawn, delete=True)
+            await self._let_go_of(broken)
+        except (EngineError, OSError) as error:  # the next start sets them aside
+            _log.error("logs not deleted", extra={"error": str(error)})
 
-    def _wanted(self, topic: TopicImage, index: int, topic_id: bytes) -> bool:
+    async def _let_go_of(self, keys: Iterable[Key], *, delete: bool = True) -> None:
+        """Of logs that did not open: their places in the engine, and their files."""
+        gone = [(key, self._broken.pop(key)) for key in keys]
+        places = [item.partition for _, item in gone if item.partition is not None]
+        await self._engine.close_partitions(places, delete=False)
+        for key, _ in gone:
+            self._offline.discard(key)
+            folder = self._placement.folder_of(key)
+            if delete and folder is not None:
+                self._placement.forget(key)
+                await asyncio.to_thread(delete_log, Path(folder.log_folder(*key)))
+
+    def _is_wanted(self, key: Key, topic_id: bytes) -> bool:
+        topic = self._metadata.image.topics.get(key[0])
         return (
-            topic.topic_id == topic_id
-            and index < len(topic.partitions)
-            and self._node_id in topic.partitions[index].replicas
+            topic is not None
+            and topic.topic_id == topic_id
+            and key[1] < len(topic.partitions)
+            and self._node_id in topic.partitions[key[1]].replicas
         )
 
     def _forget(self, partition: Partition) -> None:
@@ -160,63 +249,115 @@ class LocalPartitions:
         del self._by_handle[partition.handle]
         self._offline.discard(key)
         self._uncleanable.discard(key)
+        self._placement.forget(key)
         siblings = self._by_topic[partition.topic]
         del siblings[partition.partition]
         if not siblings:
             del self._by_topic[partition.topic]
 
-    async def _open_missing(
-        self,
-        topics: Iterable[TopicImage],
-        clean: bool = True,
-        recovery_points: Mapping[Key, int] = _NOTHING,
-        log_starts: Mapping[Key, int] = _NOTHING,
-        cleaned_ends: Mapping[Key, int] = _NOTHING,
-    ) -> None:
-        specs = []
+    # ---- opening ----
+
+    def _missing(self, topics: Iterable[TopicImage]) -> Iterator[tuple[TopicImage, int]]:
         for topic in topics:
-            settings, jitter_ms = self._settings(topic.name)
             for index, state in enumerate(topic.partitions):
                 key = topic.name, index
-                if self._node_id not in state.replicas or key in self._open:
-                    continue
-                specs.append(
-                    PartitionSpec(
-                        topic.name,
-                        index,
-                        topic.topic_id,
-                        self._folder.log_folder(*key),
-                        spread_rolls(settings, jitter_ms, *key),
-                        clean,
-                        recovery_points.get(key, 0),
-                        log_starts.get(key, 0),
-                        state.leader_epoch,
-                        cleaned_ends.get(key, 0),
-                    )
+                known = key in self._open or key in self._recovering or key in self._broken
+                if self._node_id in state.replicas and not known:
+                    yield topic, index
+
+    def _specs(
+        self, partitions: Iterable[tuple[TopicImage, int]], *, new: bool
+    ) -> list[PartitionSpec]:
+        """How to open partitions. A log that is nowhere is made; but when it is not ``new`` and may
+        be in a folder that can't be seen, it is offline."""
+        specs = []
+        settings: dict[str, tuple[LogConfig, int]] = {}
+        for topic, index in partitions:
+            key = topic.name, index
+            folder = self._placement.folder_of(key)
+            if folder is None and (new or not self._placement.incomplete):
+                folder = self._placement.place(key)
+            if topic.name not in settings:
+                settings[topic.name] = self._settings(topic.name)
+            marks = self._placement.marks_of(key)
+            specs.append(
+                PartitionSpec(
+                    topic.name,
+                    index,
+                    topic.topic_id,
+                    folder.log_folder(*key) if folder is not None else _NOWHERE,
+                    spread_rolls(*settings[topic.name], *key),
+                    new or folder is None or folder.clean,
+                    marks.recovery_point,
+                    marks.log_start,
+                    topic.partitions[index].leader_epoch,
+                    marks.cleaned_end,
                 )
-        if clean:
-            await self._open_specs(specs)
-        else:
-            await self._recover_specs(specs)
+            )
+        return specs
 
-    async def _recover_specs(self, specs: list[PartitionSpec]) -> None:
-        """Open logs some at a time, so that whoever waits sees how far it has come."""
-        for begin in range(0, len(specs), RECOVERED_TOGETHER):
-            part = specs[begin : begin + RECOVERED_TOGETHER]
-            await self._open_specs(part)
-            _log.info("recovered %d of %d logs", begin + len(part), len(specs))
+    async def _open_specs(self, specs: Sequence[PartitionSpec]) -> None:
+        made = await asyncio.to_thread(self._make_folders, specs)
+        await self._engine.open_partitions(made, on_opened=self._take)
 
-    async def _open_specs(self, specs: list[PartitionSpec]) -> None:
-        await asyncio.to_thread(_make_folders, self._folder, specs)
-        for spec, result in zip(specs, await self._engine.open_partitions(specs), strict=True):
-            key = spec.topic, spec.partition
-            if isinstance(result, EngineError):
-                self._offline.add(key)
-                _log.error("log not opened", extra={"folder": spec.folder, "code": result.code})
-            else:
-                self._open[key] = result
-                self._by_handle[result.handle] = result
-                self._by_topic.setdefault(spec.topic, {})[spec.partition] = result
+    def _make_folders(self, specs: Iterable[PartitionSpec]) -> list[PartitionSpec]:
+        """Make the folders that are missing. A log that can't have one is nowhere."""
+        made = []
+        for spec in specs:
+            try:
+                if spec.folder != _NOWHERE:
+                    _make_folder(spec)
+            except OSError as error:
+                _log.error("no folder for a log", extra={"error": str(error)})
+                self._why_not[spec.topic, spec.partition] = error
+                spec = spec._replace(folder=_NOWHERE)
+            made.append(spec)
+        return made
+
+    def _take(self, opened: OpenedLog) -> None:
+        """A log is open, or could not be opened."""
+        spec, partition = opened.spec, opened.partition
+        key = spec.topic, spec.partition
+        failed = opened.error is not None or partition is None
+        if failed and self._stopping:
+            return  # perhaps nobody has tried
+        self._recovering.pop(key, None)
+        if failed:
+            self._break(key, opened)
+            return
+        assert partition is not None
+        if not self._is_wanted(key, spec.topic_id):
+            self._placement.forget(key)
+            self._withdrawn.append(partition)
+            self._changed.add(spec.topic)
+            self._begin(self.reconcile())
+            return
+        self._open[key] = partition
+        self._by_handle[partition.handle] = partition
+        self._by_topic.setdefault(spec.topic, {})[spec.partition] = partition
+        if self._placement.folder_of(key) not in self._dirs.online:  # has failed meanwhile
+            self._engine.fail_partitions([partition])
+
+    def _break(self, key: Key, opened: OpenedLog) -> None:
+        error = self._why_not.pop(key, None)
+        passing = opened.passing or (error is not None and error.errno in _LACK_OF_SPACE)
+        self._broken[key] = _Broken(opened.spec.topic_id, opened.partition, passing)
+        self._offline.add(key)
+        why = str(error or opened.error)
+        _log.error("log not opened", extra={"log": f"{key[0]}-{key[1]}", "error": why})
+        if not passing:
+            self._probe(self._placement.folder_of(key))
+
+    async def retry(self) -> None:
+        """Open what could not be opened for lack of space, or the like."""
+        async with self._busy:
+            keys = [key for key, item in self._broken.items() if item.passing]
+            await self._let_go_of(keys, delete=False)
+            topics = self._metadata.image.topics
+            found = [(topics[name], index) for name, index in keys if name in topics]
+            await self._open_specs(self._specs(found, new=False))
+
+    # ---- settings ----
 
     def _settings(self, topic: str) -> tuple[LogConfig, int]:
         overrides = self._metadata.image.config("topic", topic)
@@ -241,12 +382,16 @@ class LocalPartitions:
         for index, partition in self.of_topic(topic).items():
             partition.configure(spread_rolls(settings, jitter_ms, topic, index))
 
+    # ---- failures ----
+
     def take_offline(self, handle: int) -> None:
         """Note that the log behind an engine handle has failed."""
         partition = self._by_handle.get(handle)
         if partition is not None:
-            self._offline.add((partition.topic, partition.partition))
+            key = partition.topic, partition.partition
+            self._offline.add(key)
             _log.error("log offline after a failed write", extra={"log": repr(partition)})
+            self._probe(self._placement.folder_of(key))
 
     def note_uncleanable(self, handle: int) -> None:
         """Note that compaction has given up the log behind an engine handle."""
@@ -262,45 +407,87 @@ class LocalPartitions:
         """The logs that compaction leaves alone until the next start."""
         return self._uncleanable
 
+    def _probe(self, folder: DataFolder | None) -> None:
+        """See whether it is the log alone that has failed, or its data folder."""
+        if folder in self._dirs.online and folder not in self._probed and not self._stopping:
+            self._probed.add(folder)
+            self._begin(self._try_folder(folder))
+
+    async def _try_folder(self, folder: DataFolder) -> None:
+        try:
+            await asyncio.to_thread(folder.probe)
+        except OSError as error:
+            if error.errno not in _LACK_OF_SPACE:
+                self._fail_folder(folder, error)
+        finally:
+            self._probed.discard(folder)
+
+    def _fail_folder(self, folder: DataFolder, error: OSError) -> None:
+        """Everything in the folder goes offline. The broker ends with the last or the first."""
+        self._dirs.fail(folder, error)
+        keys = self._placement.logs_of(folder)
+        self._engine.fail_partitions([self._open[key] for key in keys if key in self._open])
+        if folder is self._dirs.first or not self._dirs.online:
+            self._on_failure(f"{folder.path} has failed: {error}")
+
     # ---- checkpoints and the end ----
 
     async def checkpoint(self) -> None:
-        """Write down what is flushed and where logs start. OSError leaves the old checkpoints."""
-        await asyncio.to_thread(self._write, self._offsets())
+        """Write down what is flushed and where logs start; a folder that fails keeps the old."""
+        for folder in list(self._dirs.online):
+            try:
+                marks = self._marks_of(folder)
+                await asyncio.to_thread(self._placement.write_marks, folder, marks)
+            except OSError as error:
+                _log.error("checkpoint not written", extra={"error": str(error)})
+                self._probe(folder)
 
-    def _offsets(self) -> dict[Key, PartitionOffsets]:
-        return {key: partition.offsets() for key, partition in self._open.items()}
+    def _marks_of(self, folder: DataFolder) -> dict[Key, Marks]:
+        """Of logs that are not open, what the checkpoints had before."""
+        marks = {}
+        for key in self._placement.logs_of(folder):
+            partition = self._open.get(key)
+            if partition is None:
+                marks[key] = self._placement.marks_of(key)
+            else:
+                offsets = partition.offsets()
+                marks[key] = Marks(offsets.recovery_point, offsets.log_start, offsets.cleaned_end)
+        return marks
 
-    def _write(self, offsets: Mapping[Key, PartitionOffsets], closed: bool = False) -> None:
-        """``closed``: everything up to the log ends is flushed."""
-        flushed = {
-            k: item.log_end if closed else item.recovery_point for k, item in offsets.items()
-        }
-        starts = {key: item.log_start for key, item in offsets.items() if item.log_start > 0}
-        cleaned = {key: item.cleaned_end for key, item in offsets.items() if item.cleaned_end > 0}
-        write_checkpoint(self._folder.path / RECOVERY_POINT_FILE, flushed)
-        write_checkpoint(self._folder.path / LOG_START_FILE, starts)
-        write_checkpoint(self._folder.path / CLEANER_FILE, cleaned)
-
-    async def stop(self) -> bool:
-        """Flush and close every log and write the checkpoints; whether all went well.
+    async def stop(self) -> list[DataFolder]:
+        """Flush and close every log and write the checkpoints; returns the folders where all went
+        well.
 
         Nothing may be appended any more.
         """
+        self._stopping = True
+        self._engine.cancel_openings()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._busy:
-            offsets = self._offsets()
-            closed = await self._close_all()
-            try:
-                self._write(offsets, closed)
-            except OSError as error:
-                _log.error("checkpoint not written", extra={"error": str(error)})
-                closed = False
-            return closed and not self._offline
+            return [folder for folder in self._dirs.online if await self._close_folder(folder)]
 
-    async def _close_all(self) -> bool:
-        partitions = list(self._open.values())
-        self._open.clear()
-        self._by_handle.clear()
+    async def _close_folder(self, folder: DataFolder) -> bool:
+        keys = self._placement.logs_of(folder)
+        marks = self._marks_of(folder)
+        ends = {
+            key: marks[key]._replace(recovery_point=self._open[key].offsets().log_end)
+            for key in keys
+            if key in self._open
+        }
+        partitions = [self._open.pop(key) for key in ends]
+        closed = await self._close(partitions)
+        try:
+            self._placement.write_marks(folder, marks | ends if closed else marks)
+        except OSError as error:
+            _log.error("checkpoint not written", extra={"error": str(error)})
+            return False
+        return (
+            closed and self._offline.isdisjoint(keys) and self._recovering.keys().isdisjoint(keys)
+        )
+
+    async def _close(self, partitions: Sequence[Partition]) -> bool:
+        for partition in partitions:
+            del self._by_handle[partition.handle]
         try:
             await self._engine.close_partitions(partitions, delete=False)
         except EngineError as error:
@@ -309,14 +496,13 @@ class LocalPartitions:
         return True
 
 
-def _make_folders(folder: DataFolder, specs: Iterable[PartitionSpec]) -> None:
-    """Make the folders that are missing; one of another topic is kept, under another name."""
-    for spec in specs:
-        try:
+def _make_folder(spec: PartitionSpec) -> None:
+    """One of another topic is kept, under another name."""
+    try:
+        make_log_folder(spec.folder, spec.topic_id)
+    except FileExistsError:
+        path = Path(spec.folder)
+        if read_topic_id(path) not in (None, spec.topic_id):
+            target = set_aside(path)
+            _log.warning("log of another topic set aside", extra={"folder": str(target)})
             make_log_folder(spec.folder, spec.topic_id)
-        except FileExistsError:
-            path = Path(spec.folder)
-            if read_topic_id(path) not in (None, spec.topic_id):
-                target = folder.set_aside(path)
-                _log.warning("log of another topic set aside", extra={"folder": str(target)})
-                make_log_folder(spec.folder, spec.topic_id)

@@ -1,9 +1,10 @@
-"""The data folder, laid out as Kafka's.
+"""A data folder, laid out as Kafka's. The metadata store is in the first of ``log.dirs`` only.
 
 =================================  ==============================================================
 .lock                              held while a broker uses the folder, with flock(2) and, as
                                    Apache Kafka looks for it, fcntl(2)
 meta.properties                    which cluster and broker the folder belongs to
+.probe                             for a moment, to see whether the disk still works
 .kafka_cleanshutdown               the last broker flushed every log before it ended
 recovery-point-offset-checkpoint   up to where each log is known to be on the disk
 log-start-offset-checkpoint        where each log starts, if above its first segment
@@ -27,6 +28,7 @@ from pylog.protocol.uuids import uuid_from_text, uuid_to_text
 METADATA_STORE: Final = "metadata.db"
 _META: Final = "meta.properties"
 _LOCK: Final = ".lock"
+_PROBE: Final = ".probe"
 _CLEAN: Final = ".kafka_cleanshutdown"
 _PARTITION_META: Final = "partition.metadata"
 _META_VERSION: Final = "1"
@@ -68,11 +70,15 @@ def random_uuid() -> bytes:
 
 
 class DataFolder:
-    """The open, locked data folder. OSError from every call when the disk refuses."""
+    """An open, locked data folder. OSError from every call when the disk refuses.
+
+    ``clean``: the broker before this one has flushed and closed every log in it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Make and lock the folder; :class:`FolderTaken` when a broker has it."""
         self.path = path
+        self.clean = False
         path.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -86,30 +92,39 @@ class DataFolder:
         """Give the lock back."""
         os.close(self._lock)
 
-    def identify(self, node_id: int) -> FolderIdentity:
+    def identify(self, node_id: int, cluster_id: str | None = None) -> FolderIdentity:
         """The folder's identity, given to it now when it is new; :class:`WrongFolder`."""
         known = read_identity(self.path)
         if known is None:
-            known = FolderIdentity(random_id(), node_id, random_id())
+            known = FolderIdentity(cluster_id or random_id(), node_id, random_id())
             replace_file(self.path / _META, _meta_text(known))
         if known.node_id != node_id:
             raise WrongFolder(
                 f"{self.path} belongs to node {known.node_id}; this broker's node.id is {node_id}"
             )
+        self.directory_id = known.directory_id
         return known
 
     def take_clean_mark(self) -> bool:
         """Whether the last broker ended well. The mark is removed: this run has to earn its own."""
-        try:
+        self.clean = has_clean_mark(self.path)
+        if self.clean:
             (self.path / _CLEAN).unlink()
-        except FileNotFoundError:
-            return False
-        flush_folder(self.path)
-        return True
+            flush_folder(self.path)
+        return self.clean
 
     def leave_clean_mark(self) -> None:
         """Say that every log is flushed and closed."""
         replace_file(self.path / _CLEAN, '{"version":0,"brokerEpoch":-1}\n')
+
+    def probe(self) -> None:
+        """Try whether the disk still takes and keeps what is written."""
+        path = self.path / _PROBE
+        with open(path, "wb", buffering=0) as file:
+            file.write(b"pylog")
+            os.fsync(file.fileno())
+        path.unlink()
+        flush_folder(self.path)
 
     def log_folder(self, topic: str, partition: int) -> str:
         """The folder of a partition's log."""
@@ -127,12 +142,24 @@ class DataFolder:
 
                 shutil.rmtree(entry.path)
 
-    def set_aside(self, folder: Path) -> Path:
-        """Rename a log that belongs to no topic, so that no topic can find it."""
-        target = folder.with_name(f"{folder.name}.{os.urandom(16).hex()}-stray")
-        folder.rename(target)
-        flush_folder(self.path)
-        return target
+
+def set_aside(folder: Path) -> Path:
+    """Rename a log that belongs to no topic, so that no topic can find it."""
+    return _rename_log(folder, "stray")
+
+
+def delete_log(folder: Path) -> None:
+    """Delete the files of a log. It loses its name first: the next start does what we don't."""
+    import shutil
+
+    shutil.rmtree(_rename_log(folder, "delete"))
+
+
+def _rename_log(folder: Path, purpose: str) -> Path:
+    target = folder.with_name(f"{folder.name}.{os.urandom(16).hex()}-{purpose}")
+    folder.rename(target)
+    flush_folder(folder.parent)
+    return target
 
 
 def log_folders_of(path: Path) -> dict[tuple[str, int], Path]:

@@ -78,7 +78,11 @@ async def _serve(broker: Broker) -> Exit:
     await broker.start()
     for endpoint in broker.endpoints:
         print(f"pylog: listening on {format_host_port(endpoint.host, endpoint.port)}", flush=True)
-    await stopping.wait()
+    failed = asyncio.create_task(broker.failed())
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait([failed, stopped], return_when=asyncio.FIRST_COMPLETED)
+    reason = failed.result() if failed.done() else None
+    failed.cancel()
     _log.info("stopping")
     await broker.stop()
-    return Exit.OK
+    return Exit.OK if reason is None else fail(Exit.FOLDER_UNUSABLE, reason)

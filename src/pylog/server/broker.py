@@ -33,6 +33,7 @@ from pylog.cluster.topics import Topics
 from pylog.cluster.users import Users
 from pylog.config import BrokerConfig
 from pylog.engine import Engine, EngineOptions
+from pylog.log.dirs import LogDirs
 from pylog.log.layout import METADATA_STORE, DataFolder, WrongFolder
 from pylog.log.settings import cleaner_settings
 from pylog.server.access import Access
@@ -66,9 +67,10 @@ class CannotListen(Exception):
 class Broker:
     """The services of one broker. Handlers reach them through ``context.broker``.
 
-    ``config`` settings · ``engine`` native engine · ``metadata`` the cluster's image ·
-    ``partitions`` open logs by topic and index · ``topics`` creation and deletion · ``configs``
-    alteration of settings · ``quotas`` alteration of quotas, ``mutations`` one of them at work ·
+    ``config`` settings · ``dirs`` data folders · ``engine`` native engine · ``metadata`` the
+    cluster's image · ``partitions`` open logs by topic and index · ``topics`` creation and deletion
+    · ``configs`` alteration of settings · ``quotas`` alteration of quotas, ``mutations`` one of
+    them at work ·
     ``coordinators`` groups, transactions, producer ids · ``client_metrics`` what clients push ·
     ``endpoints`` bound listeners by number
     """
@@ -92,28 +94,30 @@ class Broker:
 
         FolderTaken, WrongFolder, CannotListen, OSError.
         """
+        self._failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         async with AsyncExitStack() as undo:
-            self.folder = DataFolder(Path(self.config.items("log.dirs")[0]))
-            undo.callback(self.folder.close)
-            self._identity = self.folder.identify(self.node_id)
+            self.dirs = LogDirs([Path(item) for item in self.config.items("log.dirs")])
+            undo.callback(self.dirs.close)
+            self._identity = self.dirs.identify(self.node_id)
             self.engine = Engine(_engine_options(self.config))
             undo.callback(self.engine.close)
             self.endpoints = [self._listen(*item) for item in enumerate(self.endpoints)]
-            clean = self.folder.take_clean_mark()
-            self.folder.remove_deleted()
-            self.store: Store = SqliteStore(self.folder.path / METADATA_STORE)
+            self.dirs.each(DataFolder.take_clean_mark)
+            self.dirs.each(DataFolder.remove_deleted)
+            self.store: Store = SqliteStore(self.dirs.first.path / METADATA_STORE)
             undo.push_async_callback(self.store.close)
             self.metadata = Metadata(self.store)
             await self.metadata.start()
             undo.push_async_callback(self.metadata.stop)
             self._require_own_cluster()
-            await self._start_services(clean)
+            await self._start_services()
             undo.pop_all()
 
     def _require_own_cluster(self) -> None:
         known, found = self.metadata.image.cluster_id, self._identity.cluster_id
         if known and known != found:
-            raise WrongFolder(f"{self.folder.path} is of cluster {found}, its metadata of {known}")
+            path = self.dirs.first.path
+            raise WrongFolder(f"{path} is of cluster {found}, its metadata of {known}")
 
     def _listen(self, number: int, endpoint: Endpoint) -> Endpoint:
         try:
@@ -123,22 +127,24 @@ class Broker:
             raise CannotListen(f"can't listen on {where}: {error.strerror}") from error
         return endpoint._replace(port=port)
 
-    async def _start_services(self, clean: bool) -> None:
+    async def _start_services(self) -> None:
         await self._register()
         self.access.open(self.engine)
         self.engine.configure_cleaner(cleaner_settings(self.config))
         self._follow_settings(Image(), self.metadata.image)
         self.metadata.listen(self._follow_settings)
-        self.partitions = LocalPartitions(self.engine, self.folder, self.config, self.metadata)
+        self.partitions = LocalPartitions(
+            self.engine, self.dirs, self.config, self.metadata, self.store, self._fail
+        )
         self.topics = Topics(self.metadata, self.partitions, self.config)
         self.configs = Configs(self.metadata, self.config)
         self.quotas = Quotas(self.metadata)
         self.users = Users(self.metadata)
         self.acls = Acls(self.metadata, enabled=self.access.enabled)
         self.mutations = MutationQuota(lambda: self.metadata.image)
-        if not clean:
+        if not all(folder.clean for folder in self.dirs.online):
             await self.topics.begin_epochs(self.node_id)
-        await self.partitions.start(clean)
+        await self.partitions.start()
         if INTERNAL_TOPICS & self.metadata.image.topics.keys():
             _ = self.coordinators  # they load while the first clients connect
         self._dispatcher = Dispatcher(self, self.handlers)
@@ -255,10 +261,16 @@ class Broker:
     async def _checkpoint_often(self) -> None:
         while True:
             await asyncio.sleep(self.config.integer(CHECKPOINT_INTERVAL) / 1000)
-            try:
-                await self.partitions.checkpoint()
-            except OSError as error:
-                _log.error("checkpoint not written", extra={"error": str(error)})
+            await self.partitions.checkpoint()
+            await self.partitions.retry()
+
+    def _fail(self, reason: str) -> None:
+        if not self._failure.done():
+            self._failure.set_result(reason)
+
+    async def failed(self) -> str:
+        """Wait until the broker can't go on; what has happened."""
+        return await asyncio.shield(self._failure)
 
     # ---- stop ----
 
@@ -274,18 +286,20 @@ class Broker:
         await self.engine.stop(DRAIN_MS)
         await self._dispatcher.finish()
         clean = await self.partitions.stop()
+        self._failure.cancel()
         await self.metadata.stop()
         await self.store.close()
         self.engine.close()
-        if clean:
-            self._leave_clean_mark()
-        self.folder.close()
+        for folder in clean:
+            _leave_clean_mark(folder)
+        self.dirs.close()
 
-    def _leave_clean_mark(self) -> None:
-        try:
-            self.folder.leave_clean_mark()
-        except OSError as error:  # the next start scans what it need not
-            _log.error("clean end not noted", extra={"error": str(error)})
+
+def _leave_clean_mark(folder: DataFolder) -> None:
+    try:
+        folder.leave_clean_mark()
+    except OSError as error:  # the next start scans what it need not
+        _log.error("clean end not noted", extra={"error": str(error)})
 
 
 def _engine_options(config: BrokerConfig) -> EngineOptions:

@@ -58,6 +58,14 @@ def _engine_lines(broker: Broker) -> Iterator[str]:
     stuck = len(broker.partitions.uncleanable)
     text = "Partitions that compaction has given up."
     yield from family("pylog_uncleanable_partitions", "gauge", text, [({}, stuck)])
+    logs = broker.partitions
+    offline, recovering = logs.offline_count, logs.recovering_count
+    yield from family("pylog_logs_offline", "gauge", "Logs that can't be used.", [({}, offline)])
+    text = "Logs that are still to be opened."
+    yield from family("pylog_logs_recovering", "gauge", text, [({}, recovering)])
+    works = [({"folder": str(path)}, path not in broker.dirs.failed) for path in broker.dirs.paths]
+    text = "Whether a data folder works."
+    yield from family("pylog_data_folder_online", "gauge", text, works)
 
 
 def _request_lines(broker: Broker) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.wait import wait_until
 from tests.support.wire import Wire
 from tests.unit.apis.topics import make_topic, produce
 
@@ -81,7 +82,8 @@ def test_a_log_that_can_not_be_used_has_no_leader_and_nobody_to_elect(unique: st
         make_topic(wire, unique)
         partition = broker.server.partitions.get(unique, 0)
         assert partition is not None
-        broker.server.partitions.take_offline(partition.handle)
+        broker.server.engine.fail_partitions([partition])
+        wait_until(lambda: broker.server.partitions.is_offline(unique, 0))
         (topic,) = wire.ask(MetadataRequest(topics=[MetadataRequestTopic(name=unique)])).topics
         (state,) = topic.partitions
         assert (state.error_code, state.leader_id) == (ErrorCode.LEADER_NOT_AVAILABLE, -1)

@@ -201,7 +201,7 @@ def test_a_broker_that_did_not_stop_well_leads_in_a_new_epoch(unique: str) -> No
 
 def crash(broker: Broker) -> None:
     """A restart that finds no mark of a clean stop."""
-    take = broker.server.folder.leave_clean_mark
-    broker.server.folder.leave_clean_mark = lambda: None  # type: ignore[method-assign]
+    take = broker.server.dirs.first.leave_clean_mark
+    broker.server.dirs.first.leave_clean_mark = lambda: None  # type: ignore[method-assign]
     broker.restart()
-    assert broker.server.folder.leave_clean_mark != take
+    assert broker.server.dirs.first.leave_clean_mark != take

@@ -15,6 +15,7 @@ from pylog.log.layout import (
     random_id,
     random_uuid,
     read_topic_id,
+    set_aside,
 )
 from pylog.protocol.uuids import uuid_from_text
 
@@ -99,7 +100,7 @@ def test_a_log_that_is_set_aside_keeps_its_files_and_loses_its_name(folder: Data
     path = folder.path / "a-0"
     path.mkdir()
     (path / "data").write_bytes(b"x")
-    target = folder.set_aside(path)
+    target = set_aside(path)
     assert (target / "data").read_bytes() == b"x"
     assert folder.log_folders() == {}
     folder.remove_deleted()

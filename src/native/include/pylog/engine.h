@@ -66,6 +66,8 @@ enum pl_event_kind {
     PL_EVENT_VERIFY,      /* transactions begin on partitions: owes one pl_engine_verified.
                              client_id: the transactional id; api_version: of the Produce;
                              data: array of struct pl_verification */
+    PL_EVENT_LOG_OPENED,  /* token: of the call that opens it; value: its number there;
+                             data: struct pl_partition_opened */
 };
 
 struct pl_event {
@@ -182,7 +184,7 @@ struct pl_partition_open {
     const char *topic;
     uint8_t topic_id[16];
     int32_t partition;
-    const char *folder;
+    const char *folder; /* "": it can't be had; the partition is offline at once */
     const struct pl_log_config *config;
     bool clean_shutdown;
     int64_t recovery_point;
@@ -193,14 +195,28 @@ struct pl_partition_open {
 struct pl_partition_opened { /* DONE.data is an array of these */
     uint64_t handle;
     int16_t error;
+    bool passing;                  /* of an error: there was no room, or the like; try again */
     bool cut_below_recovery_point; /* what was cut had been flushed: the disk has changed it */
     int64_t bytes_scanned;         /* 0 after a clean shutdown */
     int64_t bytes_cut;             /* torn or corrupt, from the end of the log that is left */
     int64_t end_offset;            /* of the log */
 };
-/* Opens the logs on the workers, then serves them. */
+/* Opens the logs on the workers and serves each as soon as it is open; before that its clients get
+ * NOT_LEADER_OR_FOLLOWER. `parallel` > 0: at most so many at a time, in their order, each of them
+ * told by PL_EVENT_LOG_OPENED. */
 void pl_engine_open_partitions(struct pl_engine *engine, uint64_t token,
-                               const struct pl_partition_open *partitions, int32_t count);
+                               const struct pl_partition_open *partitions, int32_t count,
+                               int32_t parallel);
+/* What has not begun to open is not opened any more: its error is NOT_LEADER_OR_FOLLOWER. Returns 0
+ * or ENOMEM. */
+int pl_engine_cancel_openings(struct pl_engine *engine);
+/* The topic of a partition that is being opened has been deleted: it will not be served, but is to
+ * be closed when it is told to be open. Returns 0 or ENOMEM. */
+int pl_engine_withdraw_partition(struct pl_engine *engine, const uint8_t *topic_id,
+                                 int32_t partition);
+/* Takes logs offline, as a failed write does, each told by PL_EVENT_OFFLINE: their disk has failed.
+ * Returns 0 or ENOMEM. */
+int pl_engine_fail_partitions(struct pl_engine *engine, const uint64_t *handles, int32_t count);
 /* Stops serving, answers what waits with NOT_LEADER_OR_FOLLOWER (or UNKNOWN_TOPIC_OR_PARTITION
  * when deleted), closes or deletes the logs. */
 void pl_engine_close_partitions(struct pl_engine *engine, uint64_t token, const uint64_t *handles,

@@ -1,0 +1,204 @@
+"""Several data folders under one broker, one of which fails, is missing, or comes back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.broker import QUICK_GROUPS, BrokerProcess
+from tests.support.faulty_disk import FaultyDisk
+from tests.support.records import delete_topic, fetch, offline_partitions, produce
+from tests.support.wait import wait_until
+from tests.support.wire import Wire
+from tests.unit.apis.topics import make_topic
+
+from pylog.protocol.errors import ErrorCode
+from pylog.protocol.messages.describe_log_dirs import DescribeLogDirsRequest
+
+FOLDERS = ("one", "two", "three")
+TOPIC = "topic"
+PARTITIONS = 6
+FOLDER_UNUSABLE = 5
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    return [tmp_path / name for name in FOLDERS]
+
+
+@pytest.fixture
+def broker(folders: list[Path], tmp_path: Path) -> Iterator[BrokerProcess]:
+    settings = {**QUICK_GROUPS, "log.flush.offset.checkpoint.interval.ms": "100"}
+    broker = BrokerProcess(Path(",".join(map(str, folders))), settings)
+    broker.log_path = tmp_path / "broker.log"
+    yield broker
+    if broker.is_running():
+        broker.kill()
+
+
+def logs_in(folder: Path) -> set[int]:
+    return {int(path.name.rpartition("-")[2]) for path in folder.glob(f"{TOPIC}-*[0-9]")}
+
+
+def fill(wire: Wire) -> None:
+    for index in range(PARTITIONS):
+        assert produce(wire, TOPIC, b"first", index) == ErrorCode.NONE
+
+
+def check(wire: Wire, indexes: set[int]) -> None:
+    for index in range(PARTITIONS):
+        expected = b"first" if index in indexes else ErrorCode.KAFKA_STORAGE_ERROR
+        assert fetch(wire, TOPIC, index) == expected
+        code = ErrorCode.NONE if index in indexes else ErrorCode.KAFKA_STORAGE_ERROR
+        assert produce(wire, TOPIC, b"more", index) == code
+    offline = set(range(PARTITIONS)) - indexes
+    assert offline_partitions(wire) == {(TOPIC, index) for index in offline}
+
+
+def errors_of_folders(wire: Wire) -> dict[str, int]:
+    results = wire.ask(DescribeLogDirsRequest(topics=None)).results
+    return {Path(item.log_dir).name: item.error_code for item in results}
+
+
+def test_partitions_are_spread_over_the_folders(broker: BrokerProcess, folders: list[Path]) -> None:
+    broker.start()
+    with Wire(broker.address) as wire:
+        make_topic(wire, TOPIC, PARTITIONS)
+        fill(wire)
+        assert [len(logs_in(folder)) for folder in folders] == [2, 2, 2]
+        results = wire.ask(DescribeLogDirsRequest(topics=None)).results
+        assert [Path(item.log_dir) for item in results] == folders
+        for folder, item in zip(folders, results, strict=True):
+            (topic,) = item.topics
+            assert {part.partition_index for part in topic.partitions} == logs_in(folder)
+            assert all(part.partition_size > 0 for part in topic.partitions)
+            assert item.total_bytes > item.usable_bytes > 0
+    broker.kill()
+    broker.start()
+    with Wire(broker.address) as wire:
+        check(wire, set(range(PARTITIONS)))
+    assert broker.terminate() == 0
+    assert all((folder / ".kafka_cleanshutdown").exists() for folder in folders)
+    identities = [(folder / "meta.properties").read_text().split() for folder in folders]
+    assert len({line for lines in identities for line in lines if "cluster.id" in line}) == 1
+    assert len({line for lines in identities for line in lines if "directory.id" in line}) == 3
+
+
+def test_a_folder_that_fails_takes_its_partitions_offline_and_no_others(
+    broker: BrokerProcess, folders: list[Path], tmp_path: Path
+) -> None:
+    disk = FaultyDisk(folders[1], tmp_path)
+    with disk.preloaded():
+        broker.start()
+    with Wire(broker.address) as wire:
+        make_topic(wire, TOPIC, PARTITIONS)
+        fill(wire)
+        bad = logs_in(folders[1])
+        disk.fail()
+        assert produce(wire, TOPIC, b"lost", min(bad)) == ErrorCode.KAFKA_STORAGE_ERROR
+        wait_until(lambda: offline_partitions(wire) == {(TOPIC, index) for index in bad})
+        check(wire, set(range(PARTITIONS)) - bad)
+        assert errors_of_folders(wire) == {
+            "one": ErrorCode.NONE,
+            "two": ErrorCode.KAFKA_STORAGE_ERROR,
+            "three": ErrorCode.NONE,
+        }
+        make_topic(wire, "later", 2)
+        assert [len(list(folder.glob("later-*"))) for folder in folders] == [1, 0, 1]
+        assert produce(wire, "later", b"first") == ErrorCode.NONE
+    assert "data folder offline" in broker.log_path.read_text()
+    assert broker.terminate() == 0
+    disk.work()
+    broker.start()
+    with Wire(broker.address) as wire:
+        check(wire, set(range(PARTITIONS)))
+    assert broker.terminate() == 0
+
+
+def test_a_broker_ends_when_the_folder_of_the_metadata_fails(
+    broker: BrokerProcess, folders: list[Path], tmp_path: Path
+) -> None:
+    disk = FaultyDisk(folders[0], tmp_path)
+    with disk.preloaded():
+        broker.start()
+    with Wire(broker.address) as wire:
+        make_topic(wire, TOPIC, PARTITIONS)
+        fill(wire)
+        disk.fail()
+        bad = min(logs_in(folders[0]))
+        assert produce(wire, TOPIC, b"lost", bad) == ErrorCode.KAFKA_STORAGE_ERROR
+    wait_until(lambda: not broker.is_running())
+    assert broker.terminate() == FOLDER_UNUSABLE
+    assert f"{folders[0]} has failed" in broker.log_path.read_text()
+    disk.work()
+    broker.start()
+    with Wire(broker.address) as wire:
+        check(wire, set(range(PARTITIONS)))
+    assert broker.terminate() == 0
+
+
+def replace_by_file(folder: Path) -> None:
+    folder.write_text("")
+
+
+def leave_empty(folder: Path) -> None:
+    folder.mkdir()
+
+
+def leave_out(folder: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("left", [replace_by_file, leave_empty, leave_out])
+def test_what_a_missing_folder_held_is_offline_until_it_is_back(
+    broker: BrokerProcess, folders: list[Path], left: object
+) -> None:
+    assert callable(left)
+    broker.start()
+    with Wire(broker.address) as wire:
+        make_topic(wire, TOPIC, PARTITIONS)
+        fill(wire)
+    broker.terminate()
+    there = logs_in(folders[0]) | logs_in(folders[1])
+    away = folders[2].rename(folders[2].with_name("away"))
+    left(folders[2])
+    for _ in range(2):
+        broker.start()
+        with Wire(broker.address) as wire:
+            check(wire, there)
+        assert broker.terminate() == 0
+    if folders[2].is_dir():
+        assert logs_in(folders[2]) == set()
+        shutil.rmtree(folders[2])
+    else:
+        folders[2].unlink()
+    away.rename(folders[2])
+    broker.start()
+    with Wire(broker.address) as wire:
+        check(wire, set(range(PARTITIONS)))
+    assert broker.terminate() == 0
+
+
+def test_topics_of_a_lost_folder_can_be_deleted_and_made_anew(
+    broker: BrokerProcess, folders: list[Path]
+) -> None:
+    broker.start()
+    with Wire(broker.address) as wire:
+        make_topic(wire, TOPIC, PARTITIONS)
+    broker.terminate()
+    shutil.rmtree(folders[2])
+    broker.start()
+    with Wire(broker.address) as wire:
+        assert len(offline_partitions(wire)) == 2
+        delete_topic(wire, TOPIC)
+        make_topic(wire, TOPIC, PARTITIONS)
+        fill(wire)
+        check(wire, set(range(PARTITIONS)))
+    broker.kill()
+    broker.start()
+    with Wire(broker.address) as wire:
+        check(wire, set(range(PARTITIONS)))
+    assert "missing or empty" not in broker.log_path.read_text().rpartition("recovered")[2]
+    assert broker.terminate() == 0
