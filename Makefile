@@ -71,10 +71,11 @@ fuzz: test-sanitized ## Every fuzz target for FUZZ_SECONDS (the tests run each f
 # gets a second try, and the summary names it (-rR).
 test-python: build test-tools ## The Python tests, with real clients.
 	$(PYTEST) -n $(JOBS) --dist loadgroup -q --reruns 2 --only-rerun TimeoutError -rR
+	$(PYTEST) benchmarks -q --benchmark-disable
 
-bench: build ## The benchmarks of the pieces.
-	$(PIP) install --group dev
-	$(PYTEST) benchmarks -q
+bench: build ## The benchmarks of the pieces; times and bytes/s in build/pieces.json.
+	$(PIP) install --group dev --group clients
+	$(PYTEST) benchmarks -q --benchmark-columns=median,iqr,rounds --benchmark-json=build/pieces.json
 
 clean: ## Remove what was built.
 	rm -rf build dist $(VENV) .cache

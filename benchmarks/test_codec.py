@@ -1,8 +1,9 @@
 """The codec beside what a Python program would use instead: kafka-python, aiokafka, crc32c.
 
-    pytest benchmarks/test_codec.py --benchmark-group-by=group,param:count
+    pytest benchmarks --benchmark-json=pieces.json     # or: make bench
 
-Bytes per second are in ``extra_info``; ``memcpy`` is what the memory of this machine gives.
+Bytes per second are in ``extra_info`` of the JSON; ``memcpy`` is what the memory of this machine
+gives.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.conftest import NoteRate
 from pylog import codec
 from pylog.codec import Compression
 
@@ -66,72 +68,73 @@ def client_module(name: str) -> Any:
 LIBRARIES = pytest.mark.parametrize("library", ["pylog", "kafka", "aiokafka"])
 
 
-def note_rate(benchmark: BenchmarkFixture, size: int) -> None:
-    if benchmark.stats is not None:
-        benchmark.extra_info["bytes_per_s"] = round(size / benchmark.stats.stats.median)
-
-
 @LIBRARIES
 @COUNTS
 @pytest.mark.benchmark(group="build a batch, by records")
-def test_build_by_records(benchmark: BenchmarkFixture, library: str, count: int) -> None:
+def test_build_by_records(
+    benchmark: BenchmarkFixture, note_rate: NoteRate, library: str, count: int
+) -> None:
     build = pylog_build if library == "pylog" else client_build(client_module(library))
     data = benchmark(build, count, Compression.NONE)
-    note_rate(benchmark, len(data))
+    note_rate(len(data))
 
 
 @LIBRARIES
 @COUNTS
 @pytest.mark.benchmark(group="read a batch, by records")
-def test_read_by_records(benchmark: BenchmarkFixture, library: str, count: int) -> None:
+def test_read_by_records(
+    benchmark: BenchmarkFixture, note_rate: NoteRate, library: str, count: int
+) -> None:
     data = pylog_build(count, Compression.NONE)
     read = pylog_read if library == "pylog" else client_read(client_module(library))
     assert benchmark(read, data) == count
-    note_rate(benchmark, len(data))
+    note_rate(len(data))
 
 
 @LIBRARIES
 @COMPRESSIONS
 @pytest.mark.benchmark(group="build a batch of 1000, by compression")
 def test_build_by_compression(
-    benchmark: BenchmarkFixture, library: str, compression: Compression
+    benchmark: BenchmarkFixture, note_rate: NoteRate, library: str, compression: Compression
 ) -> None:
     build = pylog_build if library == "pylog" else client_build(client_module(library))
     benchmark(build, 1000, compression)
-    note_rate(benchmark, 1000 * (len(KEY) + len(VALUE)))
+    note_rate(1000 * (len(KEY) + len(VALUE)))
 
 
 @LIBRARIES
 @COMPRESSIONS
 @pytest.mark.benchmark(group="read a batch of 1000, by compression")
 def test_read_by_compression(
-    benchmark: BenchmarkFixture, library: str, compression: Compression
+    benchmark: BenchmarkFixture, note_rate: NoteRate, library: str, compression: Compression
 ) -> None:
     data = pylog_build(1000, compression)
     read = pylog_read if library == "pylog" else client_read(client_module(library))
     assert benchmark(read, data) == 1000
-    note_rate(benchmark, 1000 * (len(KEY) + len(VALUE)))
+    note_rate(1000 * (len(KEY) + len(VALUE)))
 
 
 @COUNTS
 @pytest.mark.benchmark(group="read a batch as columns, by records")
-def test_columns_by_records(benchmark: BenchmarkFixture, count: int) -> None:
+def test_columns_by_records(benchmark: BenchmarkFixture, note_rate: NoteRate, count: int) -> None:
     data = pylog_build(count, Compression.NONE)
 
     def read() -> int:
         return sum(len(batch.columns().offsets) for batch in codec.decode_batches(data))
 
     assert benchmark(read) == count
-    note_rate(benchmark, len(data))
+    note_rate(len(data))
 
 
 @SIZES
 @pytest.mark.parametrize("library", ["pylog", "crc32c", "memcpy"])
 @pytest.mark.benchmark(group="CRC-32C, by size")
-def test_checksum(benchmark: BenchmarkFixture, library: str, size: int) -> None:
+def test_checksum(
+    benchmark: BenchmarkFixture, note_rate: NoteRate, library: str, size: int
+) -> None:
     data = bytes(size)
     ways: dict[str, Callable[[bytes], object]] = {"pylog": codec.crc32c, "memcpy": bytearray}
     if library == "crc32c":
         ways["crc32c"] = pytest.importorskip("crc32c").crc32c
     benchmark(ways[library], data)
-    note_rate(benchmark, size)
+    note_rate(size)

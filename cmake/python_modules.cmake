@@ -46,4 +46,4 @@ endfunction()
 pylog_cffi_module(_engine src/native/bind/engine_build.py
   "src/native/include/pylog/engine.h;src/native/log/inspect.h;src/native/log/log.h" pylog_engine)
 pylog_cffi_module(_bench src/native/bind/bench_build.py
-  "src/native/bench/load.h;src/native/bench/process.h" pylog_bench)
+  "src/native/bench/load.h;src/native/bench/pieces.h;src/native/bench/process.h" pylog_bench)

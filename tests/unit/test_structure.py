@@ -20,7 +20,7 @@ ALLOWED = {
     "broker": {"base", "worker", "codec", "log", "gen"},
     "api": {"base", "worker", "codec", "log", "broker", "gen"},
     "net": {"base", "worker", "codec", "log", "broker", "api", "gen"},
-    "bench": {"base", "codec", "gen"},
+    "bench": {"base", "codec", "gen", "log", "net"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([a-z_]+)/', re.MULTILINE)
 

@@ -1,10 +1,10 @@
-"""Defines ``pylog._bench`` for cffi-gen-src: the load generator's headers, as they are."""
+"""Defines ``pylog._bench`` for cffi-gen-src: the headers of the load generator and of the pieces, as they are."""
 
 from pathlib import Path
 
 from cffi import FFI
 
-HEADERS = ("bench/load.h", "bench/process.h")
+HEADERS = ("bench/load.h", "bench/pieces.h", "bench/process.h")
 
 NATIVE = Path(__file__).resolve().parents[1]
 text = "\n".join((NATIVE / header).read_text(encoding="utf-8") for header in HEADERS)

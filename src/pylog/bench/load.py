@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
 
-from pylog._bench import ffi, lib
+from pylog._bench import ffi as ffi  # also for pylog.bench.pieces
+from pylog._bench import lib as lib
 
 
 class Mode(IntEnum):
