@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -143,9 +144,9 @@ class LocalPartitions:
     def _start_recovery(self, specs: list[PartitionSpec]) -> None:
         """Those of coordinators first: groups and transactions wait for them."""
         specs.sort(key=lambda spec: spec.topic not in INTERNAL_TOPICS)
-        by_folder: dict[Path, list[PartitionSpec]] = {}
+        by_folder: dict[str, list[PartitionSpec]] = {}
         for spec in specs:
-            by_folder.setdefault(Path(spec.folder).parent, []).append(spec)
+            by_folder.setdefault(os.path.dirname(spec.folder), []).append(spec)
         self._recovering = {(spec.topic, spec.partition): spec.topic_id for spec in specs}
         parallel = self._config.integer("num.recovery.threads.per.data.dir")
         for work in by_folder.values():
@@ -168,12 +169,12 @@ class LocalPartitions:
     def _set_aside_strays(self, image: Image) -> None:
         for (name, index), folder in self._placement.all().items():
             topic = image.topics.get(name)
-            path = Path(folder.log_folder(name, index))
+            path = folder.log_folder(name, index)
             if topic is not None and index < len(topic.partitions):
                 found = read_topic_id(path)
                 if found in (None, topic.topic_id):
                     continue
-            target = set_aside(path)
+            target = set_aside(Path(path))
             self._placement.forget((name, index))
             _log.warning("log of no topic set aside", extra={"folder": str(target)})
 
@@ -501,8 +502,7 @@ def _make_folder(spec: PartitionSpec) -> None:
     try:
         make_log_folder(spec.folder, spec.topic_id)
     except FileExistsError:
-        path = Path(spec.folder)
-        if read_topic_id(path) not in (None, spec.topic_id):
-            target = set_aside(path)
+        if read_topic_id(spec.folder) not in (None, spec.topic_id):
+            target = set_aside(Path(spec.folder))
             _log.warning("log of another topic set aside", extra={"folder": str(target)})
             make_log_folder(spec.folder, spec.topic_id)

@@ -95,17 +95,15 @@ class LogDirs:
     def identify(self, node_id: int) -> FolderIdentity:
         """The identity of the first; new folders get one of the same cluster. WrongFolder."""
         known: dict[DataFolder, FolderIdentity] = {}
-        with_logs: list[DataFolder] = []
 
         def read(folder: DataFolder) -> None:
             identity = read_identity(folder.path)
             if identity is not None:
                 known[folder] = identity
-                with_logs.extend([folder] if folder.log_folders() else [])
 
         self.each(read)
         self._require_one_cluster(known)
-        self._require_metadata(known, with_logs)
+        self._require_metadata(known)
         cluster_id = next(iter(known.values())).cluster_id if known else random_id()
         self.each(lambda folder: folder.identify(node_id, cluster_id))
         return self.first.identify(node_id, cluster_id)
@@ -123,9 +121,7 @@ class LogDirs:
             if twin is not folder:
                 raise WrongFolder(f"{folder.path} is a copy of {twin.path}: same directory.id")
 
-    def _require_metadata(
-        self, known: Mapping[DataFolder, FolderIdentity], with_logs: Sequence[DataFolder]
-    ) -> None:
+    def _require_metadata(self, known: Mapping[DataFolder, FolderIdentity]) -> None:
         """A metadata folder that was lost must not come back empty, as a cluster without topics."""
         if known and self.first not in known:
             raise WrongFolder(
@@ -133,7 +129,7 @@ class LogDirs:
                 "while others are not: is its disk mounted, is the order right?"
             )
         store = self.first.path / METADATA_STORE
-        if with_logs and not store.exists():
+        if known and not store.exists() and self.find_logs():
             raise WrongFolder(f"{store} is missing, but there are logs: restore it from a backup")
 
     def find_logs(self) -> dict[Key, DataFolder]:
@@ -141,7 +137,7 @@ class LogDirs:
         found: dict[Key, DataFolder] = {}
 
         def look(folder: DataFolder) -> None:
-            for key in folder.log_folders():
+            for key in folder.log_names():
                 twin = found.setdefault(key, folder)
                 if twin is not folder:
                     raise WrongFolder(

@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -134,6 +135,10 @@ class DataFolder:
         """All folders named like a log; those that are set aside or deleted are not."""
         return log_folders_of(self.path)
 
+    def log_names(self) -> Collection[tuple[str, int]]:
+        """Topic and partition of each of :meth:`log_folders`."""
+        return _log_names(self.path).keys()
+
     def remove_deleted(self) -> None:
         """Finish the deletions that an earlier run has begun."""
         for entry in list(os.scandir(self.path)):
@@ -164,15 +169,24 @@ def _rename_log(folder: Path, purpose: str) -> Path:
 
 def log_folders_of(path: Path) -> dict[tuple[str, int], Path]:
     """The folders of a data folder that are named like a log."""
+    return {name: path / folder for name, folder in _log_names(path).items()}
+
+
+def _log_names(path: Path) -> dict[tuple[str, int], str]:
+    """A broker may have thousands, and finds them at every start: no Path for each."""
     with os.scandir(path) as entries:
-        folders = [entry.path for entry in entries if entry.is_dir()]
-    named = ((log_name(Path(folder)), folder) for folder in folders)
-    return {name: Path(folder) for name, folder in named if name}
+        folders = [entry.name for entry in entries if entry.is_dir()]
+    named = ((_log_name(folder), folder) for folder in folders)
+    return {name: folder for name, folder in named if name}
 
 
 def log_name(folder: Path) -> tuple[str, int] | None:
     """Topic and partition that a folder's name stands for; None for any other name."""
-    match = _FOLDER_NAME.fullmatch(folder.name)
+    return _log_name(folder.name)
+
+
+def _log_name(name: str) -> tuple[str, int] | None:
+    match = _FOLDER_NAME.fullmatch(name)
     return (match["topic"], int(match["partition"])) if match else None
 
 
@@ -221,14 +235,15 @@ def make_log_folder(folder: str, topic_id: bytes) -> None:
         file.write(text.encode("ascii"))
 
 
-def read_topic_id(folder: Path) -> bytes | None:
+def read_topic_id(folder: Path | str) -> bytes | None:
     """The topic whose log a folder is; None when it does not say (its file was never flushed).
 
     :class:`WrongFolder` for a format of the future.
     """
-    path = folder / _PARTITION_META
+    path = f"{folder}/{_PARTITION_META}"
     try:
-        match = _PARTITION_TEXT.fullmatch(path.read_text("ascii"))
+        with open(path, encoding="ascii") as file:
+            match = _PARTITION_TEXT.fullmatch(file.read())
         topic_id = uuid_from_text(match["id"]) if match else None
     except (FileNotFoundError, ValueError):
         return None
