@@ -18,9 +18,11 @@ class RawClient:
     ``send`` and ``receive`` may be called apart: then requests are in flight together.
     """
 
-    def __init__(self, address: str, client_id: str | None = "raw") -> None:
+    def __init__(
+        self, address: str, client_id: str | None = "raw", timeout_s: float = TIMEOUT_S
+    ) -> None:
         host, _, port = address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), TIMEOUT_S)
+        self._socket = socket.create_connection((host, int(port)), timeout_s)
         self._client_id = client_id
         self._correlation_id = 0
         self._in_flight: list[tuple[int, int, int]] = []

@@ -110,7 +110,7 @@ static int16_t check_batch(int16_t version, struct pl_span records, size_t *leng
         return PL_KAFKA_NONE;
     }
     int64_t whole = PL_BATCH_PREFIX_BYTES + (int64_t)pl_get_i32(records.data + 8);
-    if (whole < SMALLEST_MESSAGE_BYTES) {
+    if (whole < SMALLEST_MESSAGE_BYTES || (int8_t)records.data[MAGIC_AT] > 2) {
         return PL_KAFKA_CORRUPT_MESSAGE;
     }
     if (whole > records.length || records.data[MAGIC_AT] != 2) {

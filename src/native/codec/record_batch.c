@@ -103,6 +103,9 @@ static const char *fault_of_producer(const struct pl_batch_header *h) {
 }
 
 static const char *fault_of_client(const struct pl_batch_header *h) {
+    if (h->base_offset != 0) {
+        return "base offset other than 0";
+    }
     if (h->records_count <= 0) {
         return "batch without records";
     }

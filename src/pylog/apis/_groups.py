@@ -20,9 +20,12 @@ def client_of(context: RequestContext) -> Client:
     return Client(context.client_id or "", f"/{context.client_host}", context.version)
 
 
-def topic_name(context: RequestContext, name: str, topic_id: bytes) -> str | None:
-    """The name of a topic that a request names, or tells by its id; None for an unknown id."""
-    if topic_id == NO_TOPIC_ID:
+def topic_name(context: RequestContext, name: str, topic_id: bytes, ids_from: int) -> str | None:
+    """The name of a topic that a request names, or from a version on tells by its id.
+
+    None for an unknown id.
+    """
+    if context.version < ids_from:
         return name
     return context.broker.metadata.image.topic_names.get(topic_id)
 
@@ -60,12 +63,13 @@ class CommitPlan:
     ``codes`` has a list for each topic, with None where the coordinator's answer belongs.
     """
 
+    ids_from: int  # the version from which topics are told by their ids
     accepted: list[OffsetToCommit] = field(default_factory=list)
     codes: list[list[ErrorCode | None]] = field(default_factory=list)
 
     def add(self, topic: _TopicToCommit, context: RequestContext) -> None:
         """Refuse what does not exist; accept the rest."""
-        name = topic_name(context, topic.name, topic.topic_id)
+        name = topic_name(context, topic.name, topic.topic_id, self.ids_from)
         codes: list[ErrorCode | None] = []
         self.codes.append(codes)
         for partition in topic.partitions:

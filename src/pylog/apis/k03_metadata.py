@@ -3,6 +3,8 @@
 Behaviour
     An unknown topic is created when the client allows it and auto.create.topics.enable is set; it
     is answered with its leaders at once, where Kafka says UNKNOWN_TOPIC_OR_PARTITION first.
+    A topic that is named twice has one answer; one that is named neither by name nor by id is
+    refused with INVALID_REQUEST (Kafka: UNKNOWN_SERVER_ERROR).
     Brokers are given at the address of the listener that the request came in by.
 Version notes
     0  no topics: all topics. From 1 on null means all, and an empty list none
@@ -38,7 +40,8 @@ async def handle(request: MetadataRequest, context: RequestContext) -> MetadataR
         topics = [_describe(topic, context) for topic in image.topics.values()]
     else:
         may_create = request.allow_auto_topic_creation or context.version < 4
-        topics = [await _find(item, may_create, context) for item in wanted]
+        named = {(item.name, item.topic_id): item for item in wanted}
+        topics = [await _find(item, may_create, context) for item in named.values()]
     if request.include_topic_authorized_operations:
         for topic in topics:
             if topic.error_code == ErrorCode.NONE:
@@ -69,9 +72,9 @@ async def _find(
     wanted: MetadataRequestTopic, may_create: bool, context: RequestContext
 ) -> MetadataResponseTopic:
     broker = context.broker
-    if wanted.name is None and wanted.topic_id == ZERO_UUID:
-        raise ApiError(ErrorCode.INVALID_REQUEST)
     try:
+        if wanted.name is None and wanted.topic_id == ZERO_UUID:
+            raise ApiError(ErrorCode.INVALID_REQUEST)
         if wanted.name is None:
             topic = broker.metadata.image.topic_by_id(wanted.topic_id)
             if topic is None:

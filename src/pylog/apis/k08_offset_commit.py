@@ -23,9 +23,11 @@ from pylog.protocol.messages.offset_commit import (
     OffsetCommitResponseTopic,
 )
 
+_TOPIC_IDS_FROM = 10
+
 
 async def handle(request: OffsetCommitRequest, context: RequestContext) -> OffsetCommitResponse:
-    plan = CommitPlan()
+    plan = CommitPlan(_TOPIC_IDS_FROM)
     for topic in request.topics:
         plan.add(topic, context)
     answers = await _commit(request, plan.accepted, context) if plan.accepted else []

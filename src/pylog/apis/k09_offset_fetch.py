@@ -85,7 +85,7 @@ def _known_topics(
     """What can be looked up; topics with an unknown id are refused in the response."""
     wanted = []
     for topic in group.topics or ():
-        name = topic_name(context, topic.name, topic.topic_id)
+        name = topic_name(context, topic.name, topic.topic_id, _TOPIC_IDS_FROM)
         if name is not None:
             wanted.append((name, topic_id(context, name), topic.partition_indexes))
             continue

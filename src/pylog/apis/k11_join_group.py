@@ -41,6 +41,8 @@ async def handle(request: JoinGroupRequest, context: RequestContext) -> JoinGrou
         )
     except ApiError as error:
         response = JoinGroupResponse(error_code=error.code, member_id=request.member_id)
+    if response.error_code:
+        response.protocol_name = None
     if context.version < _NULL_PROTOCOL_FROM and response.protocol_name is None:
         response.protocol_name = ""
     return response

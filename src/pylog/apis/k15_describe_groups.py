@@ -1,7 +1,7 @@
 """DescribeGroups: state and members of classic groups.
 
 Behaviour
-    Metadata and assignments are shown while the group is stable.
+    Metadata is shown while the group is stable; assignments as they were given last.
 Version notes
     Up to 5 an unknown group is shown as Dead; 6 it is GROUP_ID_NOT_FOUND (KIP-1043)
 """
@@ -16,12 +16,17 @@ from pylog.protocol.messages.describe_groups import (
     DescribeGroupsRequest,
     DescribeGroupsResponse,
 )
+from pylog.security.operations import GROUP_OPERATIONS
 
 _NOT_FOUND_FROM = 6
 
 
 async def handle(request: DescribeGroupsRequest, context: RequestContext) -> DescribeGroupsResponse:
-    return DescribeGroupsResponse(groups=[_describe(name, context) for name in request.groups])
+    groups = [_describe(name, context) for name in request.groups]
+    for group in groups:
+        if request.include_authorized_operations and group.error_code == ErrorCode.NONE:
+            group.authorized_operations = GROUP_OPERATIONS
+    return DescribeGroupsResponse(groups=groups)
 
 
 def _describe(group_id: str, context: RequestContext) -> DescribedGroup:

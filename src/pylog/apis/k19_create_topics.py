@@ -42,6 +42,7 @@ async def handle(request: CreateTopicsRequest, context: RequestContext) -> Creat
     for topic in request.topics:
         if topic.name not in twice:
             try:
+                _check_assignments(topic)
                 _charge(topic, request.validate_only, context)
                 once.append(topic)
             except ApiError as error:
@@ -55,6 +56,14 @@ async def handle(request: CreateTopicsRequest, context: RequestContext) -> Creat
         else:
             answers.append(_describe(result, context))
     return CreateTopicsResponse(topics=answers)
+
+
+def _check_assignments(topic: CreatableTopic) -> None:
+    indexes = [item.partition_index for item in topic.assignments]
+    if len(set(indexes)) != len(indexes):
+        raise ApiError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT, "A partition is assigned more than once."
+        )
 
 
 def _charge(topic: CreatableTopic, validate_only: bool, context: RequestContext) -> None:

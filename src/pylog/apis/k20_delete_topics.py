@@ -11,7 +11,6 @@ Version notes
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from pylog.apis._mutations import charge
@@ -33,24 +32,28 @@ async def handle(request: DeleteTopicsRequest, context: RequestContext) -> Delet
         wanted = request.topics
     else:
         wanted = [DeleteTopicState(name=name) for name in request.topic_names]
-    by_key = {(topic.name, topic.topic_id): topic for topic in wanted}
-    counts = Counter((topic.name, topic.topic_id) for topic in wanted)
-    responses = []
-    for key, topic in by_key.items():
-        try:
-            if counts[key] > 1:
-                raise ApiError(ErrorCode.INVALID_REQUEST, "The topic is named more than once.")
-            responses.append(await _delete(topic, context))
-        except ApiError as error:
-            responses.append(
-                DeletableTopicResult(
-                    name=topic.name,
-                    topic_id=topic.topic_id,
-                    error_code=error.code,
-                    error_message=error.message,
-                )
-            )
+    names = context.broker.metadata.image.topic_names
+    by_topic: dict[str | bytes, list[DeleteTopicState]] = {}
+    for state in wanted:
+        topic = state.name if state.name is not None else names.get(state.topic_id)
+        by_topic.setdefault(state.topic_id if topic is None else topic, []).append(state)
+    responses = [await _answer(states, context) for states in by_topic.values()]
     return DeleteTopicsResponse(responses=responses)
+
+
+async def _answer(states: list[DeleteTopicState], context: RequestContext) -> DeletableTopicResult:
+    """To all that names one topic."""
+    try:
+        if len(states) > 1:
+            raise ApiError(ErrorCode.INVALID_REQUEST, "The topic is named more than once.")
+        return await _delete(states[0], context)
+    except ApiError as error:
+        return DeletableTopicResult(
+            name=next((state.name for state in states if state.name is not None), None),
+            topic_id=max(state.topic_id for state in states),
+            error_code=error.code,
+            error_message=error.message,
+        )
 
 
 async def _delete(wanted: DeleteTopicState, context: RequestContext) -> DeletableTopicResult:

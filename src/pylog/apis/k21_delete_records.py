@@ -35,7 +35,7 @@ async def handle(request: DeleteRecordsRequest, context: RequestContext) -> Dele
     topics = []
     for topic in request.topics:
         results = []
-        for item in topic.partitions:
+        for item in {item.partition_index: item for item in topic.partitions}.values():
             result = DeleteRecordsPartitionResult(
                 partition_index=item.partition_index, low_watermark=_NONE
             )

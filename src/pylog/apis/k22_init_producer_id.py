@@ -5,9 +5,9 @@ Behaviour
     they left open is aborted first, and the client asks again meanwhile.
 Version notes
     3 a producer that had an error names its id and epoch, to go on under the next (KIP-360); 4
-    PRODUCER_FENCED; 6 is unstable in Kafka
+    PRODUCER_FENCED
 Not done
-    Two-phase commit (KIP-939): its fields are refused.
+    6, two-phase commit (KIP-939): Kafka serves it only with unstable.api.versions.enable.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ async def _init(request: InitProducerIdRequest, context: RequestContext) -> Prod
     coordinators = context.broker.coordinators
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         raise ApiError(ErrorCode.INVALID_REQUEST)
-    if request.enable2_pc or request.keep_prepared_txn:
-        raise ApiError(ErrorCode.INVALID_REQUEST)
     transactional_id = request.transactional_id
+    if transactional_id == "":
+        raise ApiError(ErrorCode.INVALID_REQUEST)
     if transactional_id is None:
         return Producer(await coordinators.producer_ids.take_one(), 0)
     expected = None

@@ -12,7 +12,7 @@ from pylog.apis._transactions import told_to
 from pylog.apis.context import RequestContext
 from pylog.coordinator.effects import Producer
 from pylog.coordinator.txn_state import TxnVersion
-from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.errors import ApiError
 from pylog.protocol.messages.add_offsets_to_txn import (
     AddOffsetsToTxnRequest,
     AddOffsetsToTxnResponse,
@@ -35,8 +35,6 @@ async def handle(
 
 async def _add(request: AddOffsetsToTxnRequest, context: RequestContext) -> None:
     coordinators = context.broker.coordinators
-    if request.group_id == "":
-        raise ApiError(ErrorCode.INVALID_GROUP_ID)
     await coordinators.groups.prepare(request.group_id)
     partition = (coordinators.groups.topic, coordinators.groups.index_of(request.group_id))
     producer = Producer(request.producer_id, request.producer_epoch)

@@ -24,7 +24,8 @@ from pylog.protocol.messages.write_txn_markers import (
 async def handle(
     request: WriteTxnMarkersRequest, context: RequestContext
 ) -> WriteTxnMarkersResponse:
-    results = await asyncio.gather(*(_of_marker(marker, context) for marker in request.markers))
+    wanted = [_of_marker(marker, context) for marker in request.markers if marker.topics]
+    results = await asyncio.gather(*wanted)
     return WriteTxnMarkersResponse(markers=list(results))
 
 

@@ -28,12 +28,13 @@ from pylog.protocol.messages.txn_offset_commit import (
 _LOADING_SINCE = 2
 _ABORTABLE_SINCE = 4
 _ADDS_PARTITION_SINCE = 5
+_TOPIC_IDS_FROM = 6
 
 
 async def handle(
     request: TxnOffsetCommitRequest, context: RequestContext
 ) -> TxnOffsetCommitResponse:
-    plan = CommitPlan()
+    plan = CommitPlan(_TOPIC_IDS_FROM)
     for topic in request.topics:
         plan.add(topic, context)
     answers: list[ErrorCode] = []

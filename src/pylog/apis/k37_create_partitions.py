@@ -2,7 +2,7 @@
 
 Behaviour
     ``count`` is the total. Errors are a topic's own: UNKNOWN_TOPIC_OR_PARTITION,
-    INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT; INVALID_REQUEST for a name given twice.
+    INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT; INVALID_REQUEST, once, for a name given twice.
 Version notes
     0 to 3 differ in nothing that concerns one broker (KIP-195, KIP-599).
 """
@@ -30,7 +30,7 @@ async def handle(
 ) -> CreatePartitionsResponse:
     twice = duplicates([topic.name for topic in request.topics])
     results = []
-    for topic in request.topics:
+    for topic in {topic.name: topic for topic in request.topics}.values():
         result = CreatePartitionsTopicResult(name=topic.name)
         try:
             if topic.name in twice:

@@ -18,7 +18,8 @@ from pylog.protocol.messages.delete_groups import (
 
 
 async def handle(request: DeleteGroupsRequest, context: RequestContext) -> DeleteGroupsResponse:
-    results = await asyncio.gather(*(_delete(name, context) for name in request.groups_names))
+    names = dict.fromkeys(request.groups_names)
+    results = await asyncio.gather(*(_delete(name, context) for name in names))
     return DeleteGroupsResponse(results=list(results))
 
 

@@ -3,7 +3,8 @@
 Behaviour
     A partition has one replica here, which leads it as long as its log works: then no election is
     needed. Of a log that can't be used nobody else has a copy. Without partitions, all are meant,
-    and only those that have no leader are answered.
+    and of every topic those that have no leader are answered. An unknown type of election is
+    INVALID_REQUEST, of the whole and of each partition.
 Version notes
     1  the type of the election, preferred or unclean (KIP-460), and an error of the whole answer
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from pylog.apis.context import RequestContext
-from pylog.protocol.errors import ApiError, ErrorCode
+from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.elect_leaders import (
     ElectLeadersRequest,
     ElectLeadersResponse,
@@ -26,22 +27,21 @@ _UNCLEAN: Final = 1
 
 
 async def handle(request: ElectLeadersRequest, context: RequestContext) -> ElectLeadersResponse:
+    response = ElectLeadersResponse()
     if request.election_type not in (_PREFERRED, _UNCLEAN):
-        raise ApiError(ErrorCode.INVALID_REQUEST)
+        response.error_code = ErrorCode.INVALID_REQUEST
     if request.topic_partitions is None:
         topics = context.broker.metadata.image.topics.values()
         wanted = [(topic.name, list(range(len(topic.partitions)))) for topic in topics]
     else:
         wanted = [(item.topic, item.partitions) for item in request.topic_partitions]
-    response = ElectLeadersResponse()
     for topic, indexes in wanted:
         results = [_elect(topic, index, request.election_type, context) for index in indexes]
         if request.topic_partitions is None:
             results = [r for r in results if r.error_code != ErrorCode.ELECTION_NOT_NEEDED]
-        if results:
-            response.replica_election_results.append(
-                ReplicaElectionResult(topic=topic, partition_result=results)
-            )
+        response.replica_election_results.append(
+            ReplicaElectionResult(topic=topic, partition_result=results)
+        )
     return response
 
 
@@ -50,6 +50,8 @@ def _elect(topic: str, index: int, kind: int, context: RequestContext) -> Partit
     found = broker.metadata.image.topics.get(topic)
     if found is None or not 0 <= index < len(found.partitions):
         code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "No such partition."
+    elif kind not in (_PREFERRED, _UNCLEAN):
+        code, message = ErrorCode.INVALID_REQUEST, "Unknown type of election."
     elif not broker.partitions.is_offline(topic, index):
         code, message = ErrorCode.ELECTION_NOT_NEEDED, "The preferred replica leads already."
     elif kind == _PREFERRED:

@@ -19,7 +19,8 @@ async def handle(request: OffsetDeleteRequest, context: RequestContext) -> Offse
     answers: list[OffsetDeleteResponsePartition] = []
     for topic in request.topics:
         answer = OffsetDeleteResponseTopic(name=topic.name)
-        response.topics.append(answer)
+        if topic.partitions:
+            response.topics.append(answer)
         for partition in topic.partitions:
             index = partition.partition_index
             of_partition = OffsetDeleteResponsePartition(partition_index=index)

@@ -1,8 +1,8 @@
 """AlterClientQuotas: set and remove quotas of users, client ids, pairs of them, and addresses.
 
 Behaviour
-    All entries that are in order are altered in one commit; the others get their own error. The
-    answer comes when the quotas are in force.
+    All entries that are in order are altered in one commit; the others get their own error, an
+    entity that is named twice one for both. The answer comes when the quotas are in force.
 Version notes
     0 and 1 differ in their encoding only.
 Not done
@@ -31,7 +31,11 @@ async def handle(
         [_alteration(entry) for entry in request.entries], validate_only=request.validate_only
     )
     pairs = zip(request.entries, results, strict=True)
-    return AlterClientQuotasResponse(entries=[_result(entry, error) for entry, error in pairs])
+    answers = {
+        frozenset((part.entity_type, part.entity_name) for part in entry.entity): (entry, error)
+        for entry, error in pairs
+    }
+    return AlterClientQuotasResponse(entries=[_result(*answer) for answer in answers.values()])
 
 
 def _alteration(entry: RequestEntryData) -> Alteration:

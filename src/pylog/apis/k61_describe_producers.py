@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pylog.apis._partitions import code_of, led_here
 from pylog.apis.context import RequestContext
+from pylog.cluster.topics import check_name
 from pylog.engine import EngineError
 from pylog.protocol.errors import ApiError
 from pylog.protocol.messages.describe_producers import (
@@ -36,6 +37,7 @@ async def handle(
 
 def _describe(topic: str, index: int, context: RequestContext) -> PartitionResponse:
     try:
+        check_name(topic)
         partition, _ = led_here(context.broker, topic, index)
         producers = partition.producers()
     except (ApiError, EngineError) as error:

@@ -9,10 +9,9 @@ Version notes
 
 from __future__ import annotations
 
-import re
-
 from pylog.apis.context import RequestContext
 from pylog.coordinator.shards import wall_ms
+from pylog.coordinator.topic_regex import BadPattern, TopicRegex
 from pylog.coordinator.txn_state import Transaction, TxnState
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.list_transactions import (
@@ -44,19 +43,19 @@ async def handle(
     return response
 
 
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+def _compiled(pattern: str | None) -> TopicRegex | None:
     if not pattern:
         return None
     try:
-        return re.compile(pattern)
-    except re.error as error:
+        return TopicRegex(pattern)
+    except BadPattern as error:
         raise ApiError(ErrorCode.INVALID_REGULAR_EXPRESSION, str(error)) from error
 
 
 def _matches(
     txn: Transaction,
     request: ListTransactionsRequest,
-    pattern: re.Pattern[str] | None,
+    pattern: TopicRegex | None,
     now_ms: int,
 ) -> bool:
     if request.producer_id_filters and txn.producer_id not in request.producer_id_filters:
@@ -65,4 +64,4 @@ def _matches(
         return False
     if request.duration_filter >= 0 and now_ms - txn.start_ms <= request.duration_filter:
         return False
-    return pattern is None or pattern.fullmatch(txn.transactional_id) is not None
+    return pattern is None or pattern.matches(txn.transactional_id)

@@ -23,6 +23,7 @@ from pylog.protocol.messages.consumer_group_describe import (
     Member,
     TopicPartitions,
 )
+from pylog.security.operations import GROUP_OPERATIONS
 
 _CLASSIC_MEMBER, _CONSUMER_MEMBER = 0, 1
 
@@ -31,6 +32,9 @@ async def handle(
     request: ConsumerGroupDescribeRequest, context: RequestContext
 ) -> ConsumerGroupDescribeResponse:
     groups = [_describe(name, context) for name in request.group_ids]
+    for group in groups:
+        if request.include_authorized_operations and group.error_code == ErrorCode.NONE:
+            group.authorized_operations = GROUP_OPERATIONS
     return ConsumerGroupDescribeResponse(groups=groups)
 
 
@@ -63,7 +67,7 @@ def _member(member: ConsumerMember, group: ConsumerGroup, names: Mapping[bytes, 
         client_id=member.client_id,
         client_host=member.client_host,
         subscribed_topic_names=list(member.topics),
-        subscribed_topic_regex=member.regex,
+        subscribed_topic_regex=member.regex or "",
         assignment=_assignment(member.assigned, names),
         target_assignment=_assignment(group.target.get(member.member_id, {}), names),
         member_type=_CONSUMER_MEMBER if member.classic is None else _CLASSIC_MEMBER,

@@ -3,8 +3,9 @@
 Behaviour
     Topics are answered in the order of their names; without names, all of them. A page has at most
     the smaller of the request's limit and max.request.partition.size.limit partitions; the answer's
-    cursor says where the next page starts, and is null on the last. Unlike Metadata, nothing is
-    created.
+    cursor says where the next page starts, and is null on the last. A page has
+    at least one partition, whatever the limit. A cursor has to be at one of the topics that are
+    named, or INVALID_REQUEST. Unlike Metadata, nothing is created.
 Not done
     Eligible leader replicas: both lists are null, as of a Kafka whose feature is off.
 """
@@ -32,12 +33,8 @@ async def handle(
     broker = context.broker
     start_topic, start_index = _start(request)
     names = [topic.name for topic in request.topics] or list(broker.metadata.image.topics)
-    room = min(
-        request.response_partition_limit,
-        broker.config.integer("max.request.partition.size.limit"),
-    )
-    if room < 1:
-        raise ApiError(ErrorCode.INVALID_REQUEST)
+    most = broker.config.integer("max.request.partition.size.limit")
+    room = max(1, min(request.response_partition_limit, most))
     response = DescribeTopicPartitionsResponse()
     for name in sorted(set(names)):
         if name < start_topic:
@@ -71,7 +68,8 @@ def _start(request: DescribeTopicPartitionsRequest) -> tuple[str, int]:
     cursor = request.cursor
     if cursor is None:
         return "", 0
-    if cursor.partition_index < 0:
+    named = not request.topics or any(t.name == cursor.topic_name for t in request.topics)
+    if cursor.partition_index < 0 or not named:
         raise ApiError(ErrorCode.INVALID_REQUEST)
     return cursor.topic_name, cursor.partition_index
 
@@ -96,12 +94,15 @@ def _describe(
 
 
 def _unknown(name: str) -> DescribeTopicPartitionsResponseTopic:
-    code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    topic = DescribeTopicPartitionsResponseTopic(name=name)
     try:
         check_name(name)
     except ApiError as error:
-        code = error.code
-    return DescribeTopicPartitionsResponseTopic(error_code=code, name=name)
+        topic.error_code = error.code
+    else:
+        topic.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        topic.topic_authorized_operations = TOPIC_OPERATIONS
+    return topic
 
 
 def _partition(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -80,21 +81,20 @@ class Quotas:
     ) -> list[ApiError | None]:
         """Alter quotas, in one commit; a result for each. What is refused is not altered."""
         results: list[ApiError | None] = []
+        counts = Counter(frozenset(alteration.entity) for alteration in alterations)
 
         def plan(image: Image) -> Proposal:
             results.clear()
-            writes: dict[str, Write] = {}
+            writes = []
             for alteration in alterations:
                 try:
-                    write = _write_of(image, alteration)
-                    if write.key in writes:
+                    if counts[frozenset(alteration.entity)] > 1:
                         raise _invalid("The entity is named more than once.")
+                    writes.append(_write_of(image, alteration))
+                    results.append(None)
                 except ApiError as error:
                     results.append(error)
-                else:
-                    writes[write.key] = write
-                    results.append(None)
-            return Proposal([] if validate_only else list(writes.values()))
+            return Proposal([] if validate_only else writes)
 
         await self._metadata.propose(plan)
         return results
@@ -158,6 +158,8 @@ def _entity_of(pairs: Sequence[tuple[str, str | None]]) -> QuotaEntity:
             raise _invalid(f"Unhandled quota entity type: {of}.")
     _check_types([of for of, _ in pairs])
     for of, name in pairs:
+        if name == "":
+            raise _invalid(f"Empty {of}.")
         if of == IP and name is not None:
             _check_address(name)
     return tuple(sorted(pairs))

@@ -103,6 +103,8 @@ def _write_of(image: Image, item: Deletion | Upsertion) -> Write:
     if not MIN_ITERATIONS <= item.iterations <= MAX_ITERATIONS:
         reason = f"Iterations must be from {MIN_ITERATIONS} to {MAX_ITERATIONS}."
         raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, reason)
+    if not item.salt or not item.salted_password:
+        raise ApiError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "Salt and password must not be empty.")
     made = credential_of(mechanism, item.salt, item.iterations, item.salted_password)
     value = {
         "salt": made.salt.hex(),

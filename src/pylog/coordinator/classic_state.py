@@ -25,6 +25,7 @@ from enum import Enum
 from pylog.coordinator.consumer_protocol import PROTOCOL_TYPE, subscribed_topics
 from pylog.coordinator.effects import Effects, Promise
 from pylog.coordinator.group_base import Committer, Group, GroupType
+from pylog.coordinator.offsets import OffsetToCommit
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.classic_group import (
     GroupMetadataKey,
@@ -314,9 +315,7 @@ class ClassicGroup(Group):
 
     # ---- offsets ----
 
-    def check_commit(
-        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
-    ) -> None:
+    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
         if committer.epoch < 0 and self.is_empty():
             return  # a consumer that assigns itself, or an admin
         named = committer.member_id != "" or committer.instance_id is not None

@@ -3,7 +3,8 @@
 A consumer group takes members that speak the classic protocol: JoinGroup is their heartbeat that
 says everything, SyncGroup fetches what the server has assigned, Heartbeat tells them to join again.
 A classic group becomes a consumer group when its first member of the new protocol joins, and a
-classic one again when the last of them leaves. Time limits beside those of ``group_consumer``:
+classic one again when the last of them leaves, or a classic member takes its place. Time limits
+beside those of ``group_consumer``:
 
     ("rejoin", group, member)  was told to join again and has not: fenced
     ("sync", group, member)    has joined and not fetched its assignment: fenced
@@ -11,6 +12,7 @@ classic one again when the last of them leaves. Time limits beside those of ``gr
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pylog.coordinator.assignors import Assignment
@@ -45,6 +47,7 @@ from pylog.coordinator.group_classic import join_timer, sync_timer
 from pylog.coordinator.group_consumer import (
     ConsumerGroups,
     check_instance,
+    rebalance_timer,
     session_timer,
     successor,
 )
@@ -65,6 +68,11 @@ def _rejoin_timer(group_id: str, member_id: str) -> TimerName:
     return ("rejoin", group_id, member_id)
 
 
+def downgraded_timer(group_id: str) -> TimerName:
+    """Due at once: a group that is classic again rebalances."""
+    return ("downgraded", group_id)
+
+
 def _sync_timer(group_id: str, member_id: str) -> TimerName:
     return ("sync", group_id, member_id)
 
@@ -72,8 +80,9 @@ def _sync_timer(group_id: str, member_id: str) -> TimerName:
 class ClassicMembers:
     """Steps of classic members of a consumer group."""
 
-    def __init__(self, groups: ConsumerGroups) -> None:
+    def __init__(self, groups: ConsumerGroups, max_classic_size: int) -> None:
         self._groups = groups
+        self._max_classic_size = max_classic_size
 
     # ---- JoinGroup ----
 
@@ -113,26 +122,70 @@ class ClassicMembers:
                 tuple((p.name, p.metadata) for p in request.protocols),
             ),
         )
-        owned = self._by_id({p.topic: p.partitions for p in subscription.owned_partitions})
-        if replaced is not None and replaced.member_id != member_id:
-            self._groups.write_successor(group, replaced, known, out)
-        plan = self._groups.plan(group, updated, replaced)
-        if updated != known or member_id not in group.members:
-            write_member(group.group_id, updated, out)
-        self._groups.advance(plan, updated.topics != known.topics, now_ms, out)
-        after = self._groups.reconciled(plan, updated, owned, out)
-        group.told_to_rejoin.discard(member_id)
-        out.cancel_timer(_rejoin_timer(group.group_id, member_id))
-        out.set_timer(session_timer(group.group_id, member_id), request.session_timeout_ms)
-        out.set_timer(_sync_timer(group.group_id, member_id), request.rebalance_timeout_ms)
+        if replaced is not None and self._was_the_last(group, replaced):
+            epoch = group.epoch
+            self._downgrade(group, replaced, updated, now_ms, out)
+        else:
+            owned = self._by_id({p.topic: p.partitions for p in subscription.owned_partitions})
+            epoch = self._join(group, known, updated, replaced, owned, now_ms, out)
         response = JoinGroupResponse(
             member_id=member_id,
-            generation_id=after.epoch,
+            generation_id=epoch,
             protocol_type=PROTOCOL_TYPE,
             protocol_name=request.protocols[0].name,
         )
         out.reply(promise, response)
         return out
+
+    def _join(
+        self,
+        group: ConsumerGroup,
+        known: ConsumerMember,
+        updated: ConsumerMember,
+        replaced: ConsumerMember | None,
+        owned: Assignment,
+        now_ms: int,
+        out: Effects,
+    ) -> int:
+        """The epoch that the member has then."""
+        group_id, member_id = group.group_id, updated.member_id
+        assert updated.classic is not None
+        if replaced is not None and replaced.member_id != member_id:
+            self._groups.write_successor(group, replaced, known, out)
+        plan = self._groups.plan(group, updated, replaced)
+        if updated != known or member_id not in group.members:
+            write_member(group_id, updated, out)
+        self._groups.advance(plan, updated.topics != known.topics, now_ms, out)
+        after = self._groups.reconciled(plan, updated, owned, out)
+        group.told_to_rejoin.discard(member_id)
+        out.cancel_timer(_rejoin_timer(group_id, member_id))
+        out.set_timer(session_timer(group_id, member_id), updated.classic.session_timeout_ms)
+        out.set_timer(_sync_timer(group_id, member_id), updated.rebalance_timeout_ms)
+        return after.epoch
+
+    def _was_the_last(self, group: ConsumerGroup, replaced: ConsumerMember) -> bool:
+        """Whether nobody else speaks the consumer protocol."""
+        others = (m for m in group.members.values() if m is not replaced)
+        classic = all(member.classic is not None for member in others)
+        fits = len(group.members) <= self._max_classic_size
+        return replaced.classic is None and classic and fits
+
+    def _downgrade(
+        self,
+        group: ConsumerGroup,
+        replaced: ConsumerMember,
+        updated: ConsumerMember,
+        now_ms: int,
+        out: Effects,
+    ) -> None:
+        """The classic member has the place of the last of the other protocol, and its target."""
+        left = [m for m in group.members.values() if m is not replaced]
+        target = {**group.target, updated.member_id: group.target.get(replaced.member_id, {})}
+        out.cancel_timer(rebalance_timer(group.group_id, replaced.member_id))
+        out.cancel_timer(session_timer(group.group_id, replaced.member_id))
+        write_classic(group, [*left, updated], target, self._groups.topics(), now_ms, out)
+        if updated.topics != replaced.topics or replaced.regex is not None:
+            out.set_timer(downgraded_timer(group.group_id), 0)
 
     def _member(
         self, group: ConsumerGroup, request: JoinGroupRequest, member_id: str
@@ -222,7 +275,7 @@ class ClassicMembers:
                     member_id = "" if holder is None else holder.member_id
                 else:
                     member_id = identity.member_id
-                member = self._classic(group, member_id, identity.group_instance_id)
+                member = _named(group, member_id, identity.group_instance_id)
                 gone.append(member.member_id)
             except ApiError as error:
                 answer.error_code = error.code
@@ -232,14 +285,7 @@ class ClassicMembers:
     def _classic(
         self, group: ConsumerGroup, member_id: str, instance_id: str | None
     ) -> ConsumerMember:
-        if instance_id is None:
-            member = group.member(member_id)
-        else:
-            holder = group.static_member(instance_id)
-            if holder is None:
-                raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
-            check_instance(holder, member_id)
-            member = holder
+        member = _named(group, member_id, instance_id)
         if member.classic is None:
             raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
         return member
@@ -248,6 +294,16 @@ class ClassicMembers:
         assert member.classic is not None
         timer = session_timer(group.group_id, member.member_id)
         out.set_timer(timer, member.classic.session_timeout_ms)
+
+
+def _named(group: ConsumerGroup, member_id: str, instance_id: str | None) -> ConsumerMember:
+    if instance_id is None:
+        return group.member(member_id)
+    holder = group.static_member(instance_id)
+    if holder is None:
+        raise ApiError(ErrorCode.UNKNOWN_MEMBER_ID)
+    check_instance(holder, member_id)
+    return holder
 
 
 def _check_protocols(group: ConsumerGroup, request: JoinGroupRequest) -> None:
@@ -327,6 +383,7 @@ def _upgraded(member: ClassicMember, group: ClassicGroup, topics: TopicsView) ->
         epoch=group.generation,
         previous_epoch=group.generation,
         assigned=assigned,
+        since={(t, p): group.generation for t, some in assigned.items() for p in some},
     )
 
 
@@ -362,13 +419,26 @@ def downgrade(
     group: ConsumerGroup, gone: set[str], topics: TopicsView, now_ms: int, out: Effects
 ) -> None:
     """Write the classic group of those that are left; a timer that is due has it rebalance."""
+    for member_id in gone:
+        out.cancel_timer(session_timer(group.group_id, member_id))
+    left = [member for member in group.members.values() if member.member_id not in gone]
+    write_classic(group, left, group.target, topics, now_ms, out)
+    out.set_timer(downgraded_timer(group.group_id), 0)
+
+
+def write_classic(
+    group: ConsumerGroup,
+    members: Iterable[ConsumerMember],
+    target: Mapping[str, Assignment],
+    topics: TopicsView,
+    now_ms: int,
+    out: Effects,
+) -> None:
+    """A stable classic group of these members, each with its target, instead of the group."""
     group.write_tombstones(out)
     classic = ClassicGroup(group.group_id, now_ms)
     classic.generation = group.epoch
-    for member in group.members.values():
-        if member.member_id in gone:
-            out.cancel_timer(session_timer(group.group_id, member.member_id))
-            continue
+    for member in members:
         classic.add(_downgraded(member))
         assert member.classic is not None
         timer = session_timer(group.group_id, member.member_id)
@@ -377,13 +447,12 @@ def downgrade(
     classic.state = ClassicState.STABLE
     assignments = {
         member_id: _assignment_bytes(
-            group.target.get(member_id, {}), topics, member.protocols[classic.protocol]
+            target.get(member_id, {}), topics, member.protocols[classic.protocol]
         )
         for member_id, member in classic.members.items()
     }
     value = classic.stored(assignments, now_ms)
     out.write(GroupMetadataKey(group=group.group_id), value, GROUP_METADATA_VERSION)
-    out.set_timer(("downgraded", group.group_id), 0)
 
 
 def _downgraded(member: ConsumerMember) -> ClassicMember:

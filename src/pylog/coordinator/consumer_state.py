@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from pylog.coordinator.assignors import Assignment
 from pylog.coordinator.effects import Effects
 from pylog.coordinator.group_base import Committer, Group, GroupType
+from pylog.coordinator.offsets import OffsetToCommit
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.consumer_group import (
     ClassicMemberMetadata,
@@ -88,6 +89,12 @@ class ConsumerMember:
     state: MemberState = MemberState.STABLE
     assigned: Assignment = field(default_factory=dict)
     revoking: Assignment = field(default_factory=dict)
+    since: Mapping[tuple[bytes, int], int] = field(default_factory=dict)  # epoch, of all those
+
+    def has_had(self, topic_id: bytes, partition: int, epoch: int) -> bool:
+        """Whether it may use the partition, and might already at an epoch of before."""
+        since = self.since.get((topic_id, partition))
+        return since is not None and since <= epoch <= self.epoch
 
     def has_left_for_a_while(self) -> bool:
         """A static member whose place is kept."""
@@ -161,9 +168,8 @@ class ConsumerGroup(Group):
 
     # ---- offsets ----
 
-    def check_commit(
-        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
-    ) -> None:
+    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
+        """An older epoch may commit what the member has had ever since (KIP-1251)."""
         if committer.epoch < 0 and not self.members:
             return
         unnamed = committer.member_id == "" and committer.instance_id is None
@@ -174,9 +180,12 @@ class ConsumerGroup(Group):
         old = committer.version < _COMMIT_WITH_MEMBER_EPOCH
         if old and not uses_classic and not committer.transactional:
             raise ApiError(ErrorCode.UNSUPPORTED_VERSION)
-        if committer.epoch != member.epoch:
-            stale = ErrorCode.ILLEGAL_GENERATION if uses_classic else ErrorCode.STALE_MEMBER_EPOCH
-            raise ApiError(stale)
+        if committer.epoch == member.epoch:
+            return
+        if uses_classic:
+            raise ApiError(ErrorCode.ILLEGAL_GENERATION)
+        if not all(member.has_had(o.topic_id, o.partition, committer.epoch) for o in offsets):
+            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
 
     def check_fetch(self, member_id: str, member_epoch: int) -> None:
         if member_id == "" and member_epoch < 0:
@@ -304,6 +313,7 @@ def _with_metadata(
         state=member.state,
         assigned=member.assigned,
         revoking=member.revoking,
+        since=member.since,
     )
 
 
@@ -317,7 +327,19 @@ def _with_current(
         state=MemberState(value.state),
         assigned=_assignment(value.assigned_partitions),
         revoking=_assignment(value.partitions_pending_revocation),
+        since={
+            (part.topic_id, partition): epoch
+            for parts in (value.assigned_partitions, value.partitions_pending_revocation)
+            for part in parts
+            for partition, epoch in _epochs(part, value.member_epoch)
+        },
     )
+
+
+def _epochs(part: TopicPartitions, member_epoch: int) -> Iterable[tuple[int, int]]:
+    """Each partition with the epoch of its assignment, which older records don't tell."""
+    epochs = part.assignment_epochs or [member_epoch] * len(part.partitions)
+    return zip(part.partitions, epochs, strict=False)
 
 
 RESTORES: dict[type, Callable[[ConsumerGroup, Any, Any], None]] = {
@@ -397,16 +419,22 @@ def write_current(group_id: str, member: ConsumerMember, out: Effects) -> None:
         member_epoch=member.epoch,
         previous_member_epoch=member.previous_epoch,
         state=member.state,
-        assigned_partitions=_stored(member.assigned),
-        partitions_pending_revocation=_stored(member.revoking),
+        assigned_partitions=_stored(member.assigned, member.since),
+        partitions_pending_revocation=_stored(member.revoking, member.since),
     )
     key = ConsumerGroupCurrentMemberAssignmentKey(group_id=group_id, member_id=member.member_id)
     out.write(key, value)
 
 
-def _stored(assignment: Assignment) -> list[TopicPartitions]:
+def _stored(
+    assignment: Assignment, since: Mapping[tuple[bytes, int], int]
+) -> list[TopicPartitions]:
     return [
-        TopicPartitions(topic_id=topic_id, partitions=sorted(partitions), assignment_epochs=None)
+        TopicPartitions(
+            topic_id=topic_id,
+            partitions=sorted(partitions),
+            assignment_epochs=[since[topic_id, partition] for partition in sorted(partitions)],
+        )
         for topic_id, partitions in assignment.items()
     ]
 

@@ -85,7 +85,7 @@ class GroupShard:
         self._loaded = False
         self._classic = ClassicGroups(around.settings, around.new_id)
         self._consumer = ConsumerGroups(around.consumer_settings, around.topics, around.new_id)
-        self._mixed = ClassicMembers(self._consumer)
+        self._mixed = ClassicMembers(self._consumer, around.settings.max_size)
         self._share = ShareGroups(around.share_settings, around.topics)
         self._streams = StreamsGroups(around.streams_settings, around.topics)
         self._replays: dict[type, Callable[[Any, Any, int], None]] = {
@@ -306,7 +306,7 @@ class GroupShard:
         out = Effects()
         group = self._group_to_commit(group_id, committer)
         if group is not None:
-            group.check_commit(committer, [(o.topic, o.partition) for o in offsets])
+            group.check_commit(committer, offsets)
             if isinstance(group, ClassicGroup):
                 self._classic.hold_session(group, committer.member_id, out)
         out.reply(promise, self.offsets.commit(group_id, offsets, retention_ms, now_ms, out))
@@ -328,7 +328,7 @@ class GroupShard:
         group = self._group_to_commit(group_id, committer)
         if group is not None:
             try:
-                group.check_commit(committer, [(o.topic, o.partition) for o in offsets])
+                group.check_commit(committer, offsets)
             except ApiError as error:
                 if error.code == ErrorCode.STALE_MEMBER_EPOCH:
                     raise ApiError(ErrorCode.ILLEGAL_GENERATION) from error
@@ -560,7 +560,7 @@ def _described(group: ClassicGroup) -> DescribedGroup:
                 client_id=m.client_id,
                 client_host=m.client_host,
                 member_metadata=m.protocols[protocol] if protocol is not None else b"",
-                member_assignment=m.assignment if protocol is not None else b"",
+                member_assignment=m.assignment,
             )
             for m in group.members.values()
         ],

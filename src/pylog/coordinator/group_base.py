@@ -6,8 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from pylog.coordinator.effects import Effects
+
+if TYPE_CHECKING:
+    from pylog.coordinator.offsets import OffsetToCommit
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -76,10 +80,8 @@ class Group(ABC):
     def is_empty(self) -> bool: ...
 
     @abstractmethod
-    def check_commit(
-        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
-    ) -> None:
-        """Raise ApiError unless this member may commit offsets of these topic partitions now."""
+    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
+        """Raise ApiError unless this member may commit these offsets now."""
 
     @abstractmethod
     def check_fetch(self, member_id: str, member_epoch: int) -> None:

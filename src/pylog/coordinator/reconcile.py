@@ -64,6 +64,7 @@ def _moved(
     revoking: Assignment,
 ) -> ConsumerMember:
     previous = member.previous_epoch if epoch == member.epoch else member.epoch
+    held = [(t, p) for part in (assigned, revoking) for t, some in part.items() for p in some]
     return replace(
         member,
         state=state,
@@ -71,6 +72,7 @@ def _moved(
         previous_epoch=previous,
         assigned=assigned,
         revoking=revoking,
+        since={partition: member.since.get(partition, epoch) for partition in held},
     )
 
 

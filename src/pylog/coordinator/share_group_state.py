@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pylog.coordinator.effects import Effects
 from pylog.coordinator.group_base import Committer, Group, GroupType
+from pylog.coordinator.offsets import OffsetToCommit
 from pylog.coordinator.share_assignor import Assignment
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records import share_group as records
@@ -66,9 +67,7 @@ class ShareGroup(Group):
     def is_empty(self) -> bool:
         return not self.members
 
-    def check_commit(
-        self, committer: Committer, partitions: Sequence[tuple[str, int]] = ()
-    ) -> None:
+    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
         raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, "Share groups commit no offsets.")
 
     def check_fetch(self, member_id: str, member_epoch: int) -> None:

@@ -23,7 +23,7 @@ from enum import IntEnum
 
 from pylog.coordinator.effects import Effects
 from pylog.coordinator.group_base import Committer, Group, GroupType
-from pylog.coordinator.offsets import TopicPartition
+from pylog.coordinator.offsets import OffsetToCommit
 from pylog.coordinator.streams_tasks import HeldTasks, Role, Task, Tasks
 from pylog.coordinator.streams_topics import ConfiguredTopology
 from pylog.coordinator.streams_topology import Topology
@@ -146,7 +146,7 @@ class StreamsGroup(Group):
 
     # ---- offsets ----
 
-    def check_commit(self, committer: Committer, partitions: Sequence[TopicPartition] = ()) -> None:
+    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
         """An older epoch may commit what it has had ever since."""
         if committer.epoch < 0 and not self.members:
             return
@@ -160,8 +160,8 @@ class StreamsGroup(Group):
             return
         if committer.epoch > member.epoch or self.topology is None:
             raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
-        for topic, partition in partitions:
-            self._check_had(member, committer.epoch, topic, partition)
+        for item in offsets:
+            self._check_had(member, committer.epoch, item.topic, item.partition)
 
     def _check_had(self, member: StreamsMember, epoch: int, topic: str, partition: int) -> None:
         assert self.topology is not None

@@ -61,26 +61,26 @@ class _Instance:
     metrics: Sequence[str]
     heard_ms: float = -math.inf
     asked_ms: float = -math.inf
+    may_ask_now: bool = False
+    has_asked: bool = False  # since it has pushed
     pushed_ms: float = -math.inf
     terminating: bool = False
     values: dict[Series, Point] = field(default_factory=dict)
 
     def may_ask(self, now_ms: float) -> bool:
-        if now_ms - max(self.asked_ms, self.pushed_ms) < self.interval_ms:
+        if not self.may_ask_now and now_ms - max(self.asked_ms, self.pushed_ms) < self.interval_ms:
             return False
+        self.may_ask_now, self.has_asked = False, True
         self.asked_ms = now_ms
         return True
 
     def may_push(self, now_ms: float) -> bool:
         """The first push after it has asked may come at once: clients spread theirs."""
-        if now_ms - self.pushed_ms < self.interval_ms:
+        if not self.has_asked and now_ms - self.pushed_ms < self.interval_ms:
             return False
+        self.has_asked = False
         self.pushed_ms = now_ms
         return True
-
-    def let_ask(self) -> None:
-        """After an error that sends the client back to asking it need not wait."""
-        self.asked_ms = self.pushed_ms = -math.inf
 
     def is_over(self, now_ms: float) -> bool:
         return now_ms - self.heard_ms > max(_FORGOTTEN_AFTER_MS, 3 * self.interval_ms)
@@ -132,10 +132,10 @@ class ClientMetrics:
         if not instance.may_push(now_ms) and not terminating:
             raise ApiError(ErrorCode.THROTTLING_QUOTA_EXCEEDED)
         if subscription_id != instance.subscription_id:
-            instance.let_ask()
+            instance.may_ask_now = True  # that error sends the client back to asking
             raise ApiError(ErrorCode.UNKNOWN_SUBSCRIPTION_ID)
         if compression not in Compression.__members__.values():
-            instance.let_ask()
+            instance.may_ask_now = True  # that error sends the client back to asking
             raise ApiError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
         for point in self._unpack(payload, compression):
             _record(instance.values, point)

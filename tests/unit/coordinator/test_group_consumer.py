@@ -18,6 +18,7 @@ from pylog.protocol.messages.consumer_protocol import (
     ConsumerProtocolSubscription,
     ConsumerProtocolSubscriptionTopicPartition,
 )
+from pylog.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from pylog.protocol.wire import encode
 
 
@@ -290,6 +291,30 @@ def test_commit_needs_the_members_epoch(world: ConsumerWorld) -> None:
     assert refusal(commit(anna.epoch, version=8)) == ErrorCode.UNSUPPORTED_VERSION
 
 
+def test_older_epoch_may_commit_what_the_member_has_had_ever_since(world: ConsumerWorld) -> None:
+    """KIP-1251: a commit that was sent before the epoch grew is no commit of a zombie."""
+    anna = Consumer(world, "anna").joins()
+    first = anna.epoch
+    bob = Consumer(world, "bob").joins()
+    settle(anna, bob)
+    kept, given = min(indexes(anna)), min(indexes(bob))
+    assert anna.epoch > first
+
+    def commit(member: Consumer, epoch: int, partition: int) -> Waiting:
+        offsets = [OffsetToCommit("events", partition, 5, -1, "", world.ids["events"])]
+        committer = Committer(member.name, None, epoch, 9)
+        return world.ask(lambda s, p, now: s.commit(GROUP, committer, offsets, -1, p, now))
+
+    for _ in range(2):
+        assert commit(anna, first, kept).heard() == [ErrorCode.NONE]
+        assert commit(bob, bob.epoch, given).heard() == [ErrorCode.NONE]
+        assert refusal(commit(anna, first - 1, kept)) == ErrorCode.STALE_MEMBER_EPOCH
+        assert refusal(commit(anna, anna.epoch + 1, kept)) == ErrorCode.STALE_MEMBER_EPOCH
+        assert refusal(commit(anna, first, given)) == ErrorCode.STALE_MEMBER_EPOCH
+        assert refusal(commit(bob, first, given)) == ErrorCode.STALE_MEMBER_EPOCH
+        world.restart()  # what is since when outlives the broker
+
+
 def test_empty_group_is_deleted_with_everything_that_was_stored(world: ConsumerWorld) -> None:
     Consumer(world, "anna", topics=None, regex="e.*").joins().leaves()
 
@@ -368,6 +393,56 @@ class TestBothProtocols:
         assert {m.member_id for m in joined.heard().members} == {anna.id}
         world.restart()
         assert isinstance(world.shard.groups[GROUP], ClassicGroup)
+
+    def test_group_is_classic_when_a_classic_member_replaces_the_last_static_one(
+        self, world: ConsumerWorld
+    ) -> None:
+        anna = Consumer(world, "anna", instance="i").joins()
+        anna.leaves(-2)
+        successor = self.classic(world, "successor")
+        successor.instance = "i"
+        successor.learns(successor.joins())
+        assert isinstance(world.shard.groups[GROUP], ClassicGroup)
+        for _ in range(2):
+            assert successor.beats().heard().error_code == 0, "it need not join again"
+            assert self.fetch(successor) == [0, 1, 2, 3]
+            world.restart()
+        world.after(60_000)
+        assert world.shard.groups[GROUP].is_empty(), "its session is kept, and ends"
+
+    def test_classic_member_that_replaces_one_of_several_leaves_the_group_as_it_is(
+        self, world: ConsumerWorld
+    ) -> None:
+        anna, bob = Consumer(world, "anna", instance="i").joins(), Consumer(world, "bob").joins()
+        settle(anna, bob)
+        anna.leaves(-2)
+        successor = self.classic(world, "successor")
+        successor.instance = "i"
+        successor.learns(successor.joins())
+        assert world.group.members.keys() == {"bob", successor.id}
+
+    def test_classic_member_with_another_subscription_has_the_group_rebalance(
+        self, world: ConsumerWorld
+    ) -> None:
+        world.set_topics(events=4, totals=1)
+        Consumer(world, "anna", topics=["totals"], instance="i").joins().leaves(-2)
+        successor = self.classic(world, "successor")
+        successor.instance = "i"
+        successor.learns(successor.joins())
+        world.after(0)
+        assert successor.beats().heard().error_code == ErrorCode.REBALANCE_IN_PROGRESS
+
+    def test_an_admin_removes_members_of_either_protocol(self, world: ConsumerWorld) -> None:
+        anna, bob = Consumer(world, "anna").joins(), Consumer(world, "bob").joins()
+        settle(anna, bob)
+        request = LeaveGroupRequest(
+            group_id=GROUP, members=[MemberIdentity(member_id="bob"), MemberIdentity(member_id="x")]
+        )
+        answer = world.ask(lambda shard, p, now: shard.leave(request, p, now)).heard()
+        codes = [member.error_code for member in answer.members]
+        assert codes == [ErrorCode.NONE, ErrorCode.UNKNOWN_MEMBER_ID]
+        settle(anna)
+        assert indexes(anna) == [0, 1, 2, 3]
 
     def test_classic_member_joins_a_consumer_group(self, world: ConsumerWorld) -> None:
         bob = Consumer(world, "bob").joins()

@@ -1,0 +1,36 @@
+"""Where pylog answers otherwise than Apache Kafka, and why: by scene and title, pylog's answer."""
+
+from __future__ import annotations
+
+_BROKER = "brokers=[(node_id=1 host=host-1 port=port-1)] cluster_id=cluster-1 controller_id=1"
+
+# What Kafka has not foreseen is an unknown error of the server there, and no mistake of its
+# client; pylog says what is wrong.
+_UNFORESEEN = {
+    ("cluster", "users: no password"): "results=[(user=eve error_code=UNACCEPTABLE_CREDENTIAL)]",
+    ("consumers", "fetch by no member"): "groups=[(group_id=c error_code=UNKNOWN_MEMBER_ID)]",
+    ("partitions", "produce of a huge length"): "responses=[(name=damaged "
+    "partition_responses=[(error_code=INVALID_RECORD current_leader=(-))])]",
+    ("partitions", "produce with an unknown compression"): "responses=[(name=damaged "
+    "partition_responses=[(error_code=INVALID_RECORD current_leader=(-))])]",
+    ("topics", "metadata by neither v12"): f"{_BROKER} "
+    "topics=[(error_code=INVALID_REQUEST name=None)]",
+    ("topics", "metadata by neither v13"): f"{_BROKER} "
+    "topics=[(error_code=INVALID_REQUEST name=None)]",
+    ("topics", "partitions of a wrong name"): "topics=[(error_code=INVALID_TOPIC_EXCEPTION "
+    "name=a b), (error_code=INVALID_TOPIC_EXCEPTION)]",
+}
+
+# pylog does not unpack what it need not change: a batch is checked by its header and its checksum.
+_PACKED = {
+    ("partitions", "produce with gzip that is none"): "responses=[(name=damaged "
+    "partition_responses=[(current_leader=(-))])]",
+}
+
+# A batch without a sensible producer is refused before its producer is looked up.
+_EARLIER = {
+    ("partitions", "produce epoch -1"): "responses=[(name=both partition_responses=[(index=1 "
+    "error_code=INVALID_RECORD base_offset=-1 current_leader=(-))])]",
+}
+
+DIFFERENCES: dict[tuple[str, str], str] = {**_UNFORESEEN, **_PACKED, **_EARLIER}
