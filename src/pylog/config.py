@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
@@ -139,6 +140,11 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 # ---- parsing ----
 
 
+# Python's own parsers take more: digits of every script, underscores, nan.
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
 def _boolean(text: str) -> bool:
     lowered = text.lower()
     if lowered not in ("true", "false"):
@@ -148,10 +154,9 @@ def _boolean(text: str) -> bool:
 
 def _whole(bits: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError("not a whole number") from None
+        if not _WHOLE.fullmatch(text):
+            raise ValueError("not a whole number")
+        number = int(text)
         if not -(1 << bits - 1) <= number < 1 << bits - 1:
             raise ValueError(f"not a number of {bits} bits")
         return number
@@ -160,10 +165,9 @@ def _whole(bits: int) -> Callable[[str], int]:
 
 
 def _double(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("not a number") from None
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("not a number")
+    return float(text)
 
 
 def split_list(text: str) -> list[str]:

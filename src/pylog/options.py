@@ -867,8 +867,11 @@ BROKER: Final = Table(
 )
 
 
-def _topic(name: str, doc: str, *synonyms: Synonym | str) -> Option:
-    """A topic's setting with the type, default and check of the broker's of the same meaning."""
+def _topic(name: str, doc: str, *synonyms: Synonym | str, check: Check | None = None) -> Option:
+    """A topic's setting with the type, default and check of the broker's of the same meaning.
+
+    ``check`` is the topic's own, where the broker's has none.
+    """
     named = tuple(Synonym(item) if isinstance(item, str) else item for item in synonyms)
     model = BROKER[named[0].name]
     default = BROKER[named[-1].name].default
@@ -879,7 +882,7 @@ def _topic(name: str, doc: str, *synonyms: Synonym | str) -> Option:
         model.kind,
         default,
         doc,
-        model.check,
+        check or model.check,
         Scope.TOPIC,
         Dynamic.CLUSTER,
         named,
@@ -1093,6 +1096,7 @@ TOPIC: Final = Table(
             "Time after which the log is flushed where log.durability asks for no flush.",
             "log.flush.interval.ms",
             "log.flush.scheduler.interval.ms",
+            check=at_least(0),
         ),
         _own(
             "follower.replication.throttled.replicas",
@@ -1168,6 +1172,7 @@ TOPIC: Final = Table(
             "log.retention.ms",
             Synonym("log.retention.minutes", 60_000),
             Synonym("log.retention.hours", _HOUR),
+            check=at_least(-1),
         ),
         _topic("segment.bytes", "Size at which a new segment begins.", "log.segment.bytes"),
         _topic("segment.index.bytes", "Largest index.", "log.index.size.max.bytes"),

@@ -119,7 +119,7 @@ TOOLS = (
     KafkaTool(
         "kafka-reassign-partitions", f"{PACKAGE}.reassign.ReassignPartitionsCommand",
         "move partitions to other brokers or folders",
-        note="with one broker and one folder, each partition is where it can be",
+        note="a partition is moved to where it is: a move to another folder is refused",
     ),
     KafkaTool(
         "kafka-replica-verification", f"{PACKAGE}.ReplicaVerificationTool",

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 from tests.clients.client import Client
-from tools.codegen.differences import OTHER_DEFAULTS, OWN_SETTINGS, UNKNOWN_SETTINGS
+from tools.codegen.differences import (
+    OTHER_DEFAULTS,
+    OTHER_LIMITS,
+    OWN_SETTINGS,
+    UNKNOWN_SETTINGS,
+)
 
 from pylog import options
+from pylog.config import ConfigError, Option
 
 TABLES = {
     "broker": options.BROKER,
@@ -20,6 +26,14 @@ TABLES = {
 PATTERNS = [pattern for _, patterns in UNKNOWN_SETTINGS for pattern in patterns]
 # Kafka's authorizer reads these, not its broker.
 OF_THE_AUTHORIZER = {"allow.everyone.if.no.acl.found", "super.users"}
+# Numbers around the limits that settings have, and words that some settings know.
+VALUES = (
+    "", "-2", "-1", "0", "0.5", "1", "1_000", "2", "9", "10", "22", "23", "1024", "1048576",
+    "2147483647", "2147483648", "9223372036854775807", "9223372036854775808", "1e3", "nan",
+    "true", "TRUE", "no", "compact", "delete", "compact,delete", "compact,shred", "gzip", "zstd",
+    "producer", "CreateTime", "LogAppendTime", "earliest", "latest", "none", "by_duration:PT1H",
+    "read_committed", "sticky", "0:1", "*", "a:b",
+)  # fmt: skip
 
 Defaults = dict[str, str | None]
 
@@ -66,6 +80,32 @@ def test_defaults_are_those_of_kafka_but_for_the_ones_that_are_told(
 def ordered(default: str | None) -> list[str]:
     """The items of a list in one order; no default and an empty one are the same."""
     return sorted((default or "").split(","))
+
+
+@pytest.mark.parametrize("kind", ["topic", "group"])
+def test_a_setting_takes_no_value_that_kafka_refuses(java: Client, kind: str) -> None:
+    accepted = java.agent.call("accepted", values=VALUES)[kind]
+    looser = {}
+    for name, option in TABLES[kind].by_name.items():
+        more = [value for value in VALUES if takes(option, value) and value not in accepted[name]]
+        if more and name not in OTHER_LIMITS:
+            looser[name] = more
+    assert looser == {}
+
+
+def test_a_topic_takes_the_values_that_kafka_takes(java: Client) -> None:
+    accepted = java.agent.call("accepted", values=VALUES)["topic"]
+    for name, option in TABLES["topic"].by_name.items():
+        refused = [value for value in accepted[name] if not takes(option, value)]
+        assert refused == [] or name in OTHER_LIMITS, name
+
+
+def takes(option: Option, value: str) -> bool:
+    try:
+        option.parse(value)
+    except ConfigError:
+        return False
+    return True
 
 
 def test_the_settings_that_kafka_does_not_have_are_told(kafka: dict[str, Defaults]) -> None:

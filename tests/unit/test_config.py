@@ -40,6 +40,8 @@ def test_a_topic_setting_falls_back_on_broker_settings_that_exist() -> None:
         ("num.partitions", "many", "not a whole number"),
         ("num.partitions", "0", "at least 1"),
         ("num.partitions", "99999999999", "32 bits"),
+        ("num.partitions", "1_0", "not a whole number"),
+        ("log.cleaner.min.cleanable.ratio", "nan", "not a number"),
         ("auto.create.topics.enable", "yes", "true or false"),
         ("log.cleanup.policy", "delete,shred", "compact, delete"),
         ("log.cleaner.min.cleanable.ratio", "1.5", "from 0 to 1"),

@@ -21,7 +21,7 @@ NOT_SERVED: dict[int, str] = {
 """Keys of Kafka's broker without a lane, and why."""
 
 _QUORUM = "the broker decides alone: no controllers, no registration with them"
-_COPIES = "one broker has the only copy, in one folder: nothing is copied or moved"
+_COPIES = "one broker has the only copy: nothing is copied or moved"
 _REMOTE = "there is no remote storage"
 _PLUG_INS = "classes in Java are not loaded"
 _INSIDE = "they tune threads, queues and caches that pylog does not have"
@@ -93,7 +93,7 @@ UNKNOWN_SETTINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "*.append.linger.ms", "*.assignor.offload.enable", "*.background.threads",
             "*.cached.buffer.max.bytes", "*.load.buffer.size", "*.purge.interval.requests",
             "group.coordinator.threads", "metrics.*", "num.io.threads", "num.network.threads",
-            "num.recovery.threads.per.data.dir", "offsets.commit.timeout.ms", "queued.*",
+            "offsets.commit.timeout.ms", "queued.*",
             "quota.window.*", "share.coordinator.threads", "share.coordinator.write.timeout.ms",
             "socket.listen.backlog.size",
         ),
@@ -145,10 +145,9 @@ UNKNOWN_SETTINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "log.flush.start.offset.checkpoint.interval.ms", "log.initial.task.delay.ms",
             "max.decompressed.message.bytes", "producer.id.expiration.check.interval.ms",
             "sasl.server.max.receive.size", "share.coordinator.cold.partition.snapshot.interval.ms",
-            "share.coordinator.state.topic.prune.interval.ms",
         ),
     ),
-    ("`node.id` and `log.dirs` are their names", ("broker.id", "log.dir")),
+    ("`node.id` is its name", ("broker.id",)),
 )  # fmt: skip
 """Settings of Kafka that are not known here, in the order of the first match, by why."""
 
@@ -156,7 +155,7 @@ _ONE = "one broker has one replica"
 
 OTHER_DEFAULTS: dict[str, tuple[str | None, str]] = {
     "listeners": ("PLAINTEXT://:9092", "nobody else's machine reaches a broker by accident"),
-    "log.dirs": (None, "a broker starts without settings"),
+    "log.dir": ("/tmp/kafka-logs", "nothing is kept where the system may clear it"),
     "node.id": (None, "a broker starts without settings"),
     "offsets.topic.replication.factor": ("3", _ONE),
     "sasl.enabled.mechanisms": ("GSSAPI", "Kerberos is not served"),
@@ -166,6 +165,12 @@ OTHER_DEFAULTS: dict[str, tuple[str | None, str]] = {
     "transaction.state.log.replication.factor": ("3", _ONE),
 }
 """Settings whose default is not Kafka's: Kafka's, and why."""
+
+OTHER_LIMITS: dict[str, str] = {
+    "remote.storage.enable": "false only: there is no remote storage",
+    "segment.bytes": "from 14 on; Kafka 4 wants 1048576 at least",
+}
+"""Settings of topics and groups that do not take just the values that Kafka takes, and how."""
 
 OWN_SETTINGS = (
     "log.durability",

@@ -11,6 +11,7 @@ from tools.codegen.differences import (
     BEHAVIOUR,
     NOT_SERVED,
     OTHER_DEFAULTS,
+    OTHER_LIMITS,
     OWN_SETTINGS,
     UNKNOWN_SETTINGS,
 )
@@ -55,6 +56,8 @@ Defaults that are not Kafka's:
 | name | Kafka | pylog | why |
 |---|---|---|---|
 {_defaults()}
+Values that a topic's setting takes where Kafka takes others: {_limits()}.
+
 Settings of Kafka that are not known here (`*` stands for any text):
 
 | why | names |
@@ -122,6 +125,10 @@ def _defaults() -> str:
         default = options.BROKER.by_name[name].default
         rows.append(f"| `{name}` | {_shown(kafka)} | {_shown(default)} | {why} |\n")
     return "".join(rows)
+
+
+def _limits() -> str:
+    return "; ".join(f"`{name}` {how}" for name, how in OTHER_LIMITS.items())
 
 
 def _shown(default: str | None) -> str:
