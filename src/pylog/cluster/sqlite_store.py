@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -26,20 +28,24 @@ from pylog.cluster.store import (
     Write,
 )
 
+_log = logging.getLogger(__name__)
+
 _COMMITS_KEPT: Final = 1000
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS entries (
-  key TEXT PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL,
-  lease INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL);
-INSERT INTO revision SELECT 0 WHERE NOT EXISTS (SELECT * FROM revision);
-DELETE FROM entries WHERE lease != 0;
-"""
+_VERSION: Final = 1  # SQLite's user_version; 0 had no seal
+_TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS entries ("
+    "key TEXT PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT NULL, "
+    "modified INTEGER NOT NULL, lease INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL)",
+    "INSERT INTO revision (number) SELECT 0 WHERE NOT EXISTS (SELECT * FROM revision)",
+)
 _PUT: Final = (
     "INSERT INTO entries VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
     "value = excluded.value, modified = excluded.modified, lease = excluded.lease"
 )
+_SEAL_RANGE: Final = 1 << 64
+
+Row = tuple[str, bytes, int, int, int]  # key, value, created, modified, lease
 
 
 def read_store(path: Path) -> Snapshot:
@@ -47,24 +53,62 @@ def read_store(path: Path) -> Snapshot:
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            _require_known_version(path, db)
-            (verdict,) = db.execute("PRAGMA integrity_check(1)").fetchone()
-            if verdict != "ok":
-                raise OSError(f"{path}: {verdict}")
-            (revision,) = db.execute("SELECT number FROM revision").fetchone()
-            rows = db.execute("SELECT key, value, created, modified FROM entries")
-            return Snapshot(revision, {row[0]: Entry(*row[1:]) for row in rows})
+            db.execute("BEGIN")
+            revision, rows = _read_all(path, db, _known_version(path, db))
+            return Snapshot(revision, {row[0]: Entry(*row[1:4]) for row in rows})
         finally:
             db.close()
-    except (sqlite3.Error, TypeError) as error:
-        raise OSError(f"{path}: {error}") from error
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        raise _refusal(path, error) from error
 
 
-def _require_known_version(path: Path, db: sqlite3.Connection) -> None:
-    """The version is SQLite's ``user_version``, 0 so far: a later pylog may count it up."""
+def _damaged(path: Path, what: str) -> OSError:
+    return OSError(f"{path}: damaged ({what}): restore it from a backup; the logs are not touched")
+
+
+def _refusal(path: Path, error: Exception) -> OSError:
+    """An operational error is one of the surroundings: a full disk, a lock."""
+    if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+        return OSError(f"{path}: {error}")
+    return _damaged(path, str(error))
+
+
+def _known_version(path: Path, db: sqlite3.Connection) -> int:
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version != 0:
+    if not 0 <= version <= _VERSION:
         raise OSError(f"{path} has version {version}, which this pylog does not know")
+    return int(version)
+
+
+def _read_all(path: Path, db: sqlite3.Connection, version: int) -> tuple[int, list[Row]]:
+    """Revision and rows; OSError when they are not what the last commit has left."""
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise _damaged(path, str(verdict))
+    rows = db.execute("SELECT key, value, created, modified, lease FROM entries").fetchall()
+    (state,) = db.execute("SELECT * FROM revision")
+    if version >= _VERSION and state[1] != f"{_seal_of(state[0], rows):016x}":
+        raise _damaged(path, "its content does not match its checksum")
+    return int(state[0]), rows
+
+
+def _seal_of(revision: int, rows: Iterable[Row]) -> int:
+    """A sum over everything, which a commit need not compute anew: see :meth:`SqliteStore._apply`.
+
+    SQLite itself has no checksums: a flipped bit in a row goes unnoticed.
+    """
+    return (_mark_of(_number_row(revision)) + sum(map(_mark_of, rows))) % _SEAL_RANGE
+
+
+def _number_row(revision: int) -> Row:
+    """Stands for the revision in the seal."""
+    return ("", b"", 0, revision, 0)
+
+
+def _mark_of(row: Row) -> int:
+    key, value, created, modified, lease = row
+    text = f"{key}\0{created}\0{modified}\0{lease}\0".encode() + value
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 
 class SqliteStore:
@@ -74,18 +118,36 @@ class SqliteStore:
         """Open or make the file; OSError when that fails."""
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
-            _require_known_version(path, self._db)
+            version = _known_version(path, self._db)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise OSError(f"{path}: {error}") from error
-        self._revision: int = self._db.execute("SELECT number FROM revision").fetchone()[0]
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES:
+                self._db.execute(statement)
+            self._revision, self._seal = self._take_over(path, version)
+            self._db.execute("COMMIT")
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise _refusal(path, error) from error
         self._commits: list[Commit] = []
         self._first_kept = self._revision + 1
         self._committed = asyncio.Event()
         self._leases = itertools.count(1)
         self._granted: set[int] = set()
+
+    def _take_over(self, path: Path, version: int) -> tuple[int, int]:
+        """Check what is there, and let leases of the process before this one end; the revision and
+        the seal."""
+        if version < _VERSION:
+            fresh = not self._db.execute("SELECT * FROM entries LIMIT 1").fetchall()
+            self._db.execute("ALTER TABLE revision ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+            if not fresh:
+                _log.info("metadata store has checksums now", extra={"file": str(path)})
+        revision, rows = _read_all(path, self._db, version)
+        seal = _seal_of(revision, [row for row in rows if not row[4]])
+        self._db.execute("DELETE FROM entries WHERE lease != 0")
+        self._db.execute("UPDATE revision SET seal = ?", (f"{seal:016x}",))
+        return revision, seal
 
     async def read(self, prefix: str) -> Snapshot:
         rows = self._db.execute(
@@ -95,18 +157,23 @@ class SqliteStore:
         return Snapshot(self._revision, {row[0]: Entry(*row[1:]) for row in rows})
 
     async def commit(self, writes: Sequence[Write], conditions: Sequence[Condition] = ()) -> Commit:
-        revision = self._revision + 1
+        revision, before = self._revision + 1, self._seal
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._check(writes, conditions)
                 changes = [self._apply(write, revision) for write in writes]
-                self._db.execute("UPDATE revision SET number = ?", (revision,))
+                self._add_to_seal(_number_row(revision), _number_row(self._revision))
+                self._db.execute(
+                    "UPDATE revision SET number = ?, seal = ?", (revision, f"{self._seal:016x}")
+                )
             except BaseException:
+                self._seal = before
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            self._seal = before
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise OSError(f"metadata store: {error}") from error
@@ -121,19 +188,30 @@ class SqliteStore:
                 raise Conflict(key)
 
     def _entry(self, key: str) -> Entry | None:
-        row = self._db.execute(
-            "SELECT value, created, modified FROM entries WHERE key = ?", (key,)
+        row = self._row(key)
+        return Entry(*row[1:4]) if row else None
+
+    def _row(self, key: str) -> Row | None:
+        row: Row | None = self._db.execute(
+            "SELECT key, value, created, modified, lease FROM entries WHERE key = ?", (key,)
         ).fetchone()
-        return Entry(*row) if row else None
+        return row
 
     def _apply(self, write: Write, revision: int) -> Change:
+        before = self._row(write.key)
         if write.value is None:
+            self._add_to_seal(None, before)
             self._db.execute("DELETE FROM entries WHERE key = ?", (write.key,))
             return Change(write.key, None)
-        before = self._entry(write.key)
-        created = before.created if before else revision
-        self._db.execute(_PUT, (write.key, write.value, created, revision, write.lease))
+        created = before[2] if before else revision
+        row = (write.key, write.value, created, revision, write.lease)
+        self._add_to_seal(row, before)
+        self._db.execute(_PUT, row)
         return Change(write.key, Entry(write.value, created, revision))
+
+    def _add_to_seal(self, row: Row | None, instead_of: Row | None) -> None:
+        change = (_mark_of(row) if row else 0) - (_mark_of(instead_of) if instead_of else 0)
+        self._seal = (self._seal + change) % _SEAL_RANGE
 
     def _publish(self, commit: Commit) -> Commit:
         self._commits.append(commit)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pylog.cluster import sqlite_store
-from pylog.cluster.sqlite_store import SqliteStore
-from pylog.cluster.store import Change, Commit, Compacted, Condition, Conflict, Entry, Write
+from pylog.cluster.sqlite_store import SqliteStore, read_store
+from pylog.cluster.store import (
+    Change,
+    Commit,
+    Compacted,
+    Condition,
+    Conflict,
+    Entry,
+    Snapshot,
+    Write,
+)
 
 
 @pytest.fixture
@@ -106,3 +116,80 @@ async def test_a_store_that_can_not_be_opened_is_an_os_error(tmp_path: Path) -> 
     (tmp_path / "metadata.db").write_text("this is no database, and long enough to show it" * 30)
     with pytest.raises(OSError, match=r"metadata\.db"):
         SqliteStore(tmp_path / "metadata.db")
+
+
+async def filled(path: Path) -> Snapshot:
+    store = SqliteStore(path)
+    for number in range(40):
+        await store.commit([Write(f"topics/{number}", b"value of %d" % number, None)])
+    await store.commit([Write("topics/7", None, None), Write("topics/8", b"another", None)])
+    await store.close()
+    return read_store(path)
+
+
+async def test_a_flip_of_any_byte_is_found_or_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.db"
+    before = await filled(path)
+    good = path.read_bytes()
+    found = 0
+    for position in range(0, len(good), 11):
+        flipped = bytearray(good)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        try:
+            assert read_store(path) == before
+        except OSError:
+            found += 1
+    assert found > 90
+
+
+async def test_a_broker_does_not_start_with_a_value_that_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.db"
+    await filled(path)
+    good = path.read_bytes()
+    assert good.count(b"value of 23") == 1
+    path.write_bytes(good.replace(b"value of 23", b"value of 24"))
+    with pytest.raises(OSError, match=r"does not match its checksum.*backup"):
+        SqliteStore(path)
+
+
+async def test_a_row_that_is_gone_is_missed(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.db"
+    await filled(path)
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM entries WHERE key = 'topics/3'")
+    db.close()
+    with pytest.raises(OSError, match="checksum"):
+        read_store(path)
+
+
+async def test_refused_and_failed_commits_leave_the_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.db"
+    store = SqliteStore(path)
+    await store.commit([Write("a", b"1", 0)])
+    with pytest.raises(Conflict):
+        await store.commit([Write("b", b"2", 0), Write("a", b"2", 0)])
+    await store.commit([Write("c", b"3", 0)])
+    await store.close()
+    assert read_store(path).entries.keys() == {"a", "c"}
+
+
+async def test_a_store_without_checksums_gets_them(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(
+            "CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT "
+            "NULL, modified INTEGER NOT NULL, lease INTEGER NOT NULL) WITHOUT ROWID;"
+            "CREATE TABLE revision (number INTEGER NOT NULL); INSERT INTO revision VALUES (5);"
+            "INSERT INTO entries VALUES ('a', x'31', 2, 5, 0), ('leased', x'32', 4, 4, 1);"
+        )
+    db.close()
+    assert read_store(path).revision == 5
+    store = SqliteStore(path)
+    assert (await store.read("")).entries == {"a": Entry(b"1", 2, 5)}
+    await store.commit([Write("b", b"3", 0)])
+    await store.close()
+    assert read_store(path).revision == 6
+    path.write_bytes(path.read_bytes().replace(b"a1", b"a2"))
+    with pytest.raises(OSError, match="checksum"):
+        read_store(path)
