@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pylog.coordinator.streams_state import MemberState, StreamsMember
 from pylog.coordinator.streams_tasks import NO_TASKS, HeldTasks, Role, Task, Tasks
+from pylog.protocol.errors import ApiError, ErrorCode
 
 IsFree = Callable[[Role, Task], bool]
 
@@ -42,7 +43,8 @@ def reconcile(
     """The member after this heartbeat.
 
     ``owned`` is what it says it has; None when it did not say. ``is_free`` tells whether no other
-    member stands in the way of its having a task in a role.
+    member stands in the way of its having a task in a role. FENCED_MEMBER_EPOCH for a member that
+    has something in a state that this release does not know.
     """
     if member.is_reconciled_to(target_epoch):
         return member
@@ -51,11 +53,10 @@ def reconcile(
         if _has_any(owned, member.revoking.tasks):
             return member
         epoch += 1
+    if member.state is MemberState.UNKNOWN and (owned is None or owned):
+        raise ApiError(ErrorCode.FENCED_MEMBER_EPOCH, "The member is in an unknown state.")
     held = member.assigned.tasks
-    active = _change(Role.ACTIVE, held.active, target.active, is_free)
-    standby = _change(Role.STANDBY, held.standby, target.standby, is_free)
-    warmup = _change(Role.WARMUP, held.warmup, target.warmup, is_free)
-    _convert(held, target, active, standby, warmup)
+    active, standby, warmup = _changes(held, target, is_free)
     going = Tasks(active.going, standby.going, warmup.going)
     must_wait = bool(going) and _has_any(owned, going)
     _keep_until_promoted(held, target, NO_TASKS if must_wait else active.coming, standby, warmup)
@@ -75,15 +76,21 @@ def reconcile(
     return _moved(member, state, target_epoch, everything, HeldTasks())
 
 
+def _changes(held: Tasks, target: Tasks, is_free: IsFree) -> tuple[_Change, _Change, _Change]:
+    active = _change(Role.ACTIVE, held.active, target.active, is_free)
+    standby = _change(Role.STANDBY, held.standby, target.standby, is_free)
+    warmup = _change(Role.WARMUP, held.warmup, target.warmup, is_free)
+    _convert(held, target, standby, warmup)
+    return active, standby, warmup
+
+
 def _change(role: Role, held: frozenset[Task], target: frozenset[Task], is_free: IsFree) -> _Change:
     wanted = target - held
     coming = frozenset(task for task in wanted if is_free(role, task))
     return _Change(held & target, held - target, coming, coming != wanted)
 
 
-def _convert(
-    held: Tasks, target: Tasks, active: _Change, standby: _Change, warmup: _Change
-) -> None:
+def _convert(held: Tasks, target: Tasks, standby: _Change, warmup: _Change) -> None:
     """A replica becomes another kind of replica, or an active task one, without a gap."""
     standby.grant(held.active)
     warmup_of_standby, standby_of_warmup = (

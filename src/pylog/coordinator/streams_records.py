@@ -123,7 +123,7 @@ def _target_ids(tasks: Iterable[Task]) -> list[TargetTaskIds]:
 
 def _replica_ids(tasks: Iterable[Task]) -> list[CurrentTaskIds]:
     return [
-        CurrentTaskIds(subtopology_id=name, partitions=partitions, assignment_epochs=None)
+        CurrentTaskIds(subtopology_id=name, partitions=partitions)
         for name, partitions in by_subtopology(tasks).items()
     ]
 

@@ -77,6 +77,11 @@ def _check_topology(topology: TopologyMessage) -> None:
                     f"Changelog topic {topic.name} must have an undefined partition count, "
                     f"but it is set to {topic.partitions}."
                 )
+        for topic in part.repartition_source_topics:
+            if topic.partitions < 0:
+                raise invalid_topology(
+                    f"Repartition topic {topic.name} can't have {topic.partitions} partitions."
+                )
 
 
 def _refuse_if(wrong: bool, message: str) -> None:

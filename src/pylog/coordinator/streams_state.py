@@ -43,9 +43,14 @@ _COMMIT_WITH_MEMBER_EPOCH = 9  # OffsetCommit version
 class MemberState(IntEnum):
     """As numbered in the log."""
 
-    STABLE = 0
-    UNREVOKED_TASKS = 1
-    UNRELEASED_TASKS = 2
+    STABLE = 1
+    UNREVOKED_TASKS = 2
+    UNRELEASED_TASKS = 3
+    UNKNOWN = 127  # of a later release: the member has to come back with nothing
+
+    @classmethod
+    def _missing_(cls, value: object) -> MemberState:
+        return cls.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,18 @@ from tests.sim.streams import (
 from tests.sim.world import Waiting
 
 from pylog.coordinator.classic_state import ClassicGroup
+from pylog.coordinator.effects import Effects, Record
 from pylog.coordinator.group_base import Committer
 from pylog.coordinator.group_streams import StreamsSettings
 from pylog.coordinator.offsets import OffsetToCommit
+from pylog.coordinator.records import RecordSchema
+from pylog.coordinator.streams_records import write_current, write_member
 from pylog.coordinator.streams_state import MemberState
-from pylog.coordinator.streams_tasks import Tasks
+from pylog.coordinator.streams_tasks import HeldTasks, Tasks
 from pylog.coordinator.streams_topics import StatusCode
 from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.streams_group_heartbeat import RequestTaskIds, TaskOffset
+from pylog.protocol.records.types import GROUP as GROUP_RECORDS
 
 
 @pytest.fixture
@@ -524,6 +528,62 @@ def test_restart_keeps_tasks_and_what_is_being_given_up(world: StreamsWorld) -> 
     world.restart()
     world.after(45_000)
     assert world.group.is_empty(), "nobody has been heard since"
+
+
+def test_state_of_a_later_release_makes_the_member_come_back(world: StreamsWorld) -> None:
+    anna = Thread(world, "anna").joins()
+    record, _ = world.log[-1]
+    assert isinstance(record, Record)
+    record.value.state = 5
+    world.restart()
+    anna.owned = anna.assigned
+    assert refusal(anna.asks(**anna.owned_fields())) == ErrorCode.FENCED_MEMBER_EPOCH
+    anna.joins()
+    assert anna.active == tasks(0, 1, 2, 3)
+
+
+def test_thousand_threads_have_all_tasks_after_a_round() -> None:
+    world = StreamsWorld(StreamsSettings(), lines=1_500)
+    threads = [Thread(world, f"t{number}").joins() for number in range(1_000)]
+    world.after(3_000)
+    for thread in threads:
+        thread.beats()
+    assert {task for t in threads for task in t.active} == tasks(*range(1_500))
+    assert max(len(t.active) for t in threads) == 2
+    assert world.group.state_name() == "Stable"
+
+
+KAFKAS_RECORDS = (
+    (
+        "001300026732000178",
+        "0000000005776972650b2f3132372e302e302e310000ea6000000000035078ff0100",
+    ),
+    (
+        "001600026732000178",
+        "0000000000020000000202020230020000000001000502000000020202300200000001000102023002000000"
+        "010100050200000002010100",
+    ),
+)
+"""Key and value as Kafka's group coordinator 4.4 wrote them: a member that gives up a task."""
+
+
+def test_records_are_those_of_apache_kafka() -> None:
+    shard, schema = StreamsWorld().shard, RecordSchema(GROUP_RECORDS)
+    for key, value in KAFKAS_RECORDS:
+        record = schema.decode(bytes.fromhex(key), bytes.fromhex(value))
+        assert record is not None
+        shard.replay(record, -1)
+    member = shard.streams_group("g2").members["x"]
+    assert (member.state, member.epoch) == (MemberState.UNREVOKED_TASKS, 2)
+    assert (member.process_id, member.rebalance_timeout_ms) == ("Px", 60_000)
+    assert member.assigned == HeldTasks({("0", 0): 2}, frozenset({("0", 1)}))
+    assert member.revoking == HeldTasks({("0", 1): 2})
+
+    out = Effects()
+    write_member("g2", member, out)
+    write_current("g2", member, out)
+    written = [tuple(part.hex() for part in schema.encode(r) if part) for r in out.records]
+    assert written == list(KAFKAS_RECORDS)
 
 
 def test_restart_during_the_delay_assigns_at_the_next_heartbeat() -> None:
