@@ -4,8 +4,6 @@ from __future__ import annotations
 
 _BROKER = "brokers=[(node_id=1 host=host-1 port=port-1)] cluster_id=cluster-1 controller_id=1"
 
-# What Kafka has not foreseen is an unknown error of the server there, and no mistake of its
-# client; pylog says what is wrong.
 _UNFORESEEN = {
     ("cluster", "users: no password"): "results=[(user=eve error_code=UNACCEPTABLE_CREDENTIAL)]",
     ("consumers", "fetch by no member"): "groups=[(group_id=c error_code=UNKNOWN_MEMBER_ID)]",
@@ -21,16 +19,32 @@ _UNFORESEEN = {
     "name=a b), (error_code=INVALID_TOPIC_EXCEPTION)]",
 }
 
-# pylog does not unpack what it need not change: a batch is checked by its header and its checksum.
 _PACKED = {
     ("partitions", "produce with gzip that is none"): "responses=[(name=damaged "
     "partition_responses=[(current_leader=(-))])]",
 }
 
-# A batch without a sensible producer is refused before its producer is looked up.
 _EARLIER = {
     ("partitions", "produce epoch -1"): "responses=[(name=both partition_responses=[(index=1 "
     "error_code=INVALID_RECORD base_offset=-1 current_leader=(-))])]",
 }
 
-DIFFERENCES: dict[tuple[str, str], str] = {**_UNFORESEEN, **_PACKED, **_EARLIER}
+REASONS = (
+    (
+        "What Kafka has not foreseen is an unknown error of the server there, and no mistake of "
+        "its client; pylog says what is wrong.",
+        _UNFORESEEN,
+    ),
+    (
+        "pylog does not unpack what it need not change: a batch is checked by its header and its "
+        "checksum.",
+        _PACKED,
+    ),
+    (
+        "A batch without a sensible producer is refused before its producer is looked up.",
+        _EARLIER,
+    ),
+)
+"""Why, and which answers; `docs/differences.md` lists them."""
+
+DIFFERENCES = {which: answer for _, answers in REASONS for which, answer in answers.items()}

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from tests.compare.differences import REASONS
+
 from pylog import options
 from tools.codegen.differences import (
     BEHAVIOUR,
@@ -31,6 +33,12 @@ own: [kafka-tools.md](kafka-tools.md). What is served: [protocol.md](protocol.md
 ## On purpose
 
 {_behaviour()}
+## Answers
+
+What Apache Kafka answers to requests, right and wrong, is recorded in `tests/compare`. pylog's
+answers are the same, but for these:
+
+{_answers()}
 ## Keys that are not served
 
 A connection that sends one is closed; ApiVersions does not list them.
@@ -68,6 +76,14 @@ Settings of Kafka that are not known here (`*` stands for any text):
 
 def _behaviour() -> str:
     return "".join(f"- **{title}.** {text}\n" for title, text in BEHAVIOUR)
+
+
+def _answers() -> str:
+    rows = []
+    for why, answers in REASONS:
+        titles = "; ".join(f"{scene}: {title}" for scene, title in answers)
+        rows.append(f"- {why} ({titles})\n")
+    return "".join(rows)
 
 
 def _keys(sources: Sources) -> str:

@@ -1,4 +1,4 @@
-"""Defines ``pylog._bench`` for cffi-gen-src: the headers of the load generator and of the pieces, as they are."""
+"""Defines ``pylog._bench`` for cffi-gen-src, from the headers of the load generator and pieces."""
 
 from pathlib import Path
 
