@@ -506,6 +506,17 @@ class Engine:
         native = self._pointer()
         return int(lib.pl_engine_charge_time(native, user.encode(), client_id.encode(), busy_ns))
 
+    def charge_fetch(self, user: str, client_id: str, size_bytes: int) -> int:
+        """Charge bytes to a client's fetch quota; returns for how many ms to mute it."""
+        native = self._pointer()
+        name = user.encode(), client_id.encode()
+        return int(lib.pl_engine_charge_fetch(native, *name, size_bytes))
+
+    def most_fetched(self, user: str, client_id: str) -> int:
+        """How many bytes a client may fetch at once, by its quota."""
+        native = self._pointer()
+        return int(lib.pl_engine_most_fetched(native, user.encode(), client_id.encode()))
+
     def mute(self, connection: int, throttle_ms: int) -> None:
         """Read nothing more from a connection for a while (KIP-219)."""
         _check_errno(lib.pl_engine_mute(self._pointer(), connection, throttle_ms))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from tests.support import share
+from tests.support.share import ShareMember, configure_group
 from tests.support.wire import Wire
 
 from pylog.codec import Record, encode_batch
@@ -130,3 +133,34 @@ def test_quotas_outlive_a_restart() -> None:
         with Wire(broker.bootstrap) as wire:
             wire.ask(CreateTopicsRequest(topics=[new_topic(TOPIC)], timeout_ms=1000))
             assert wire.ask(produce(1000), 9).throttle_time_ms > 0
+
+
+def test_share_consumer_above_its_quota_gets_its_records_and_waits(
+    broker: Broker, unique: str
+) -> None:
+    with (
+        Wire(broker.bootstrap) as wire,
+        ShareMember(broker.bootstrap, unique, [unique], client_id=unique) as anna,
+    ):
+        configure_group(wire, unique, auto_offset_reset="earliest")
+        topic_id = share.new_topic(wire, unique)
+        for _ in range(4):
+            share.produce(wire, topic_id, [b"x" * 9_000])
+        anna.beats()
+        set_quota(anna.wire, "consumer_byte_rate", 3_000)
+        first = anna.fetches(max_wait_ms=10_000)
+        assert acquired_records(first) == 3, "what the quota has saved up, and no more at once"
+        assert first.throttle_time_ms == 0
+        second = anna.fetches()
+        assert acquired_records(second) == 1
+        assert second.throttle_time_ms > 0
+        assert took_ms(anna.wire) >= second.throttle_time_ms - 100
+
+
+def acquired_records(answer: Any) -> int:
+    return sum(
+        acquired.last_offset - acquired.first_offset + 1
+        for topic in answer.responses
+        for partition in topic.partitions
+        for acquired in partition.acquired_records
+    )

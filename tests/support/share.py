@@ -90,8 +90,10 @@ def find_coordinator(wire: Wire, group: str) -> None:
 class ShareMember:
     """One member on one connection; it remembers epochs, and what it holds by partition."""
 
-    def __init__(self, bootstrap: str, group: str, topics: Iterable[str]) -> None:
-        self.wire = Wire(bootstrap)
+    def __init__(
+        self, bootstrap: str, group: str, topics: Iterable[str], client_id: str = "wire"
+    ) -> None:
+        self.wire = Wire(bootstrap, client_id)
         self.group = group
         self.id = str(uuid.uuid4())
         self.topics = list(topics)

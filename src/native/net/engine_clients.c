@@ -13,15 +13,35 @@ int pl_engine_set_quotas(struct pl_engine *engine, const struct pl_quota_rule *r
     return err == PL_OK ? 0 : ENOMEM;
 }
 
+static struct pl_quota_client client_of(const char *user, const char *client_id) {
+    return (struct pl_quota_client){.user = user,
+                                    .client_id = client_id,
+                                    .user_length = (uint32_t)strlen(user),
+                                    .client_id_length = (uint32_t)strlen(client_id)};
+}
+
+static int32_t charge(struct pl_engine *engine, enum pl_quota_kind kind,
+                      struct pl_quota_client client, uint64_t amount) {
+    const struct pl_clock *clock = &engine->reactor.clock;
+    return pl_quotas_charge(pl_broker_quotas(engine->reactor.broker), kind, &client, amount,
+                            clock->monotonic_ns(clock->context));
+}
+
 int32_t pl_engine_charge_time(struct pl_engine *engine, const char *user, const char *client_id,
                               uint64_t busy_ns) {
-    const struct pl_clock *clock = &engine->reactor.clock;
-    const struct pl_quota_client client = {.user = user,
-                                           .client_id = client_id,
-                                           .user_length = (uint32_t)strlen(user),
-                                           .client_id_length = (uint32_t)strlen(client_id)};
-    return pl_quotas_charge(pl_broker_quotas(engine->reactor.broker), PL_QUOTA_REQUEST, &client,
-                            busy_ns, clock->monotonic_ns(clock->context));
+    return charge(engine, PL_QUOTA_REQUEST, client_of(user, client_id), busy_ns);
+}
+
+int32_t pl_engine_charge_fetch(struct pl_engine *engine, const char *user, const char *client_id,
+                               uint64_t bytes) {
+    return charge(engine, PL_QUOTA_FETCH, client_of(user, client_id), bytes);
+}
+
+uint32_t pl_engine_most_fetched(struct pl_engine *engine, const char *user,
+                                const char *client_id) {
+    const struct pl_quota_client client = client_of(user, client_id);
+    return pl_quotas_most_at_once(pl_broker_quotas(engine->reactor.broker), PL_QUOTA_FETCH,
+                                  &client);
 }
 
 static struct pl_conn *conn_of(const struct pl_call *call) {

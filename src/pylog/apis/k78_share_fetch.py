@@ -4,13 +4,12 @@ Behaviour
     A request belongs to a share session. Epoch 0 opens one with the topics that it names, epoch -1
     ends it and releases what the member holds; in between topics come and go as named. Records are
     whole batches straight from the log; which of them the member has, acquired_records says.
-    The answer waits for min_bytes, max_wait_ms at the longest.
+    The answer waits for min_bytes, max_wait_ms at the longest. What it fetches is charged to the
+    client's quota after it was acquired: a client above it gets its records and is muted then.
 Version notes
     1  the first that is served
     2  share_acquire_mode: not a record more than max_records (KIP-1206); is_renew_ack: the request
        renews locks and fetches nothing (KIP-1222)
-Not done
-    Quotas of fetched bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from pylog.protocol.messages.share_fetch import (
 )
 
 HAS_RECORDS = True
-_RECORD_LIMIT = 1  # share_acquire_mode
+_BATCH_OPTIMIZED, _RECORD_LIMIT = 0, 1  # share_acquire_mode
 
 Errors = Mapping[TopicPartition, ApiError | None]
 
@@ -54,6 +53,7 @@ async def handle(request: ShareFetchRequest, context: RequestContext) -> ShareFe
         await service.release(session)
     elif not request.is_renew_ack:
         fetched = await service.fetch(session, _wish(request, context))
+        _charge(fetched, context)
     told = [
         partition
         for partition in {**dict.fromkeys(errors), **fetched}
@@ -73,6 +73,8 @@ def _check(request: ShareFetchRequest, acknowledges: bool) -> None:
     if acknowledges and request.share_session_epoch == INITIAL_EPOCH:
         raise ApiError(ErrorCode.INVALID_REQUEST, "Nothing can be acknowledged in a new session.")
     wishes = (request.max_bytes, request.min_bytes, request.max_records, request.max_wait_ms)
+    if request.share_acquire_mode not in (_BATCH_OPTIMIZED, _RECORD_LIMIT):
+        raise ApiError(ErrorCode.INVALID_REQUEST, "Unknown mode to acquire records in.")
     if request.is_renew_ack and any(wishes):
         raise ApiError(ErrorCode.INVALID_REQUEST, "Locks are renewed by a request without a fetch.")
 
@@ -103,9 +105,19 @@ def _session(
 
 def _wish(request: ShareFetchRequest, context: RequestContext) -> FetchWish:
     max_bytes = min(request.max_bytes, context.broker.config.integer("fetch.max.bytes"))
+    if context.broker.quotas.limit_fetch:
+        most = context.broker.engine.most_fetched(context.user, context.client_id or "")
+        max_bytes = min(max_bytes, most)
     strict = request.share_acquire_mode == _RECORD_LIMIT
     wish = Wish(request.member_id or "", request.max_records, request.batch_size, strict)
     return FetchWish(wish, request.max_wait_ms, min(request.min_bytes, max_bytes), max_bytes)
+
+
+def _charge(fetched: Mapping[TopicPartition, Fetched], context: RequestContext) -> None:
+    if context.broker.quotas.limit_fetch:
+        size_bytes = sum(f.taken.records.max_bytes for f in fetched.values() if f.taken is not None)
+        user, client_id = context.user, context.client_id or ""
+        context.throttle_ms = context.broker.engine.charge_fetch(user, client_id, size_bytes)
 
 
 def _has_something(fetched: Fetched) -> bool:

@@ -65,16 +65,24 @@ class Quotas:
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
         self._seen: Mapping[QuotaEntity, Mapping[str, float]] = {}
-        self._limit_time = False
+        self._limited: frozenset[str] = frozenset()
 
     @property
     def limit_time(self) -> bool:
         """Whether the time of any request is limited."""
+        return REQUEST_PERCENTAGE in self._kinds()
+
+    @property
+    def limit_fetch(self) -> bool:
+        """Whether the bytes that any client fetches are limited."""
+        return CONSUMER_BYTE_RATE in self._kinds()
+
+    def _kinds(self) -> frozenset[str]:
         quotas = self._metadata.image.quotas
         if quotas is not self._seen:
             self._seen = quotas
-            self._limit_time = any(REQUEST_PERCENTAGE in values for values in quotas.values())
-        return self._limit_time
+            self._limited = frozenset(name for values in quotas.values() for name in values)
+        return self._limited
 
     async def alter(
         self, alterations: Sequence[Alteration], *, validate_only: bool = False

@@ -174,6 +174,12 @@ int pl_engine_set_quotas(struct pl_engine *engine, const struct pl_quota_rule *r
  * in milliseconds. */
 int32_t pl_engine_charge_time(struct pl_engine *engine, const char *user, const char *client_id,
                               uint64_t busy_ns);
+/* The same for bytes that a request of the control lane fetches, which should be no more than
+ * `pl_engine_most_fetched` at once (UINT32_MAX without a quota). */
+int32_t pl_engine_charge_fetch(struct pl_engine *engine, const char *user, const char *client_id,
+                               uint64_t bytes);
+uint32_t pl_engine_most_fetched(struct pl_engine *engine, const char *user,
+                                const char *client_id);
 /* Reads nothing from a connection for a while; what it is owed is sent (KIP-219). Returns 0 or
  * ENOMEM. */
 int pl_engine_mute(struct pl_engine *engine, uint64_t connection, int32_t throttle_ms);
