@@ -1,8 +1,8 @@
 #!/bin/bash
 # What the tests with real clients need besides Debian and Python packages: Kafka's jars and our
-# Java agent, the Node agent's packages, our Go agent, an environment of stream libraries. Into
-# .cache/clients and tests/clients/node/node_modules; a part whose sources have not changed is left
-# as it is.
+# Java agent, Kafka Connect, the Node agent's packages, our Go agent, an environment of stream
+# libraries. Into .cache/clients and tests/clients/node/node_modules; a part whose sources have not
+# changed is left as it is.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache="$root/.cache/clients"
@@ -17,12 +17,17 @@ changed() {
 }
 done_with() { rm -f "$cache/$1".*; touch "$cache/$1.$sum"; }
 
-if changed jars "$clients/java/pom.xml"; then
-  rm -rf "$cache/jars"
-  mvn --batch-mode --quiet --file "$clients/java/pom.xml" \
-      dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$cache/jars"
-  done_with jars
-fi
+# jars_of POM NAME: the jars that POM asks for, in $cache/NAME.
+jars_of() {
+  changed "$2" "$1" || return 0
+  rm -rf "${cache:?}/$2"
+  mvn --batch-mode --quiet --file "$1" \
+      dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$cache/$2"
+  done_with "$2"
+}
+
+jars_of "$clients/java/pom.xml" jars
+jars_of "$clients/connect/pom.xml" connect
 
 mapfile -t sources < <(find "$clients/java/src" -name '*.java' | sort)
 if changed classes "$clients/java/pom.xml" "$clients/java/src/log4j2.properties" "${sources[@]}"; then

@@ -35,7 +35,7 @@ class KafkaBroker:
         self.data_dir = folder / "data"
         self._properties = folder / "server.properties"
         self._log = folder / "server.log"
-        port, controller_port = _free_ports(2)
+        port, controller_port = free_ports(2)
         self.address = f"127.0.0.1:{port}"
         defaults = {
             "process.roles": "broker,controller",
@@ -78,7 +78,7 @@ class KafkaBroker:
         self._process.wait(TIMEOUT_S)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(item.getsockname()[1]) for item in sockets]
     for item in sockets:
