@@ -1,0 +1,385 @@
+"""Settings of the coordinators of groups and transactions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pylog.config import Kind, Option, at_least, between, one_of
+from pylog.options.make import ALL, INT_MAX, boolean, integer, items, long, text
+
+OPTIONS: Final = (
+    # ---- groups ----
+    integer("offsets.topic.num.partitions", "50", "Partitions of __consumer_offsets.", at_least(1)),
+    Option(
+        "offsets.topic.replication.factor",
+        Kind.SHORT,
+        "1",
+        "Replicas of __consumer_offsets.",
+        at_least(1),
+    ),
+    integer(
+        "offsets.topic.segment.bytes",
+        "104857600",
+        "Segment size of __consumer_offsets.",
+        at_least(1),
+    ),
+    integer(
+        "offsets.retention.minutes",
+        "10080",
+        "How long the offsets of an empty group are kept.",
+        at_least(1),
+    ),
+    long(
+        "offsets.retention.check.interval.ms",
+        "600000",
+        "Time between two looks for expired offsets.",
+        at_least(1),
+    ),
+    integer("offset.metadata.max.bytes", "4096", "Longest text that may go with an offset."),
+    integer(
+        "group.initial.rebalance.delay.ms",
+        "3000",
+        "How long the first rebalance of an empty group waits for more members.",
+    ),
+    integer("group.min.session.timeout.ms", "6000", "Shortest session timeout of a member."),
+    integer("group.max.session.timeout.ms", "1800000", "Longest session timeout of a member."),
+    integer("group.max.size", INT_MAX, "Most members of a group.", at_least(1)),
+    # ---- consumer groups ----
+    integer(
+        "group.consumer.session.timeout.ms",
+        "45000",
+        "Session timeout of a member of the consumer protocol.",
+        at_least(1),
+    ),
+    integer(
+        "group.consumer.heartbeat.interval.ms",
+        "5000",
+        "What a member of the consumer protocol is told to wait between two heartbeats.",
+        at_least(1),
+    ),
+    integer(
+        "group.consumer.min.session.timeout.ms",
+        "45000",
+        "Shortest consumer.session.timeout.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.consumer.max.session.timeout.ms",
+        "60000",
+        "Longest consumer.session.timeout.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.consumer.min.heartbeat.interval.ms",
+        "5000",
+        "Shortest consumer.heartbeat.interval.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.consumer.max.heartbeat.interval.ms",
+        "15000",
+        "Longest consumer.heartbeat.interval.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.consumer.max.size",
+        INT_MAX,
+        "Most members of a group of the consumer protocol.",
+        at_least(1),
+    ),
+    # ---- share groups ----
+    integer(
+        "group.share.heartbeat.interval.ms",
+        "5000",
+        "Time between two heartbeats of a member of a share group.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.session.timeout.ms",
+        "45000",
+        "Silence after which a member of a share group is removed.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.assignment.interval.ms",
+        "1000",
+        "Least time between two assignments of a share group.",
+        at_least(0),
+        ALL,
+    ),
+    integer(
+        "group.share.min.assignment.interval.ms",
+        "0",
+        "Shortest share.assignment.interval.ms that a group may have.",
+        at_least(0),
+    ),
+    integer(
+        "group.share.max.assignment.interval.ms",
+        "15000",
+        "Longest share.assignment.interval.ms that a group may have.",
+        at_least(0),
+    ),
+    integer("group.share.max.size", "200", "Most members of a share group.", between(1, 1000)),
+    integer(
+        "group.share.record.lock.duration.ms",
+        "30000",
+        "How long a member may keep a record before another one gets it.",
+        between(1000, 3_600_000),
+    ),
+    integer(
+        "group.share.delivery.count.limit",
+        "5",
+        "Most deliveries of a record that nobody accepts.",
+        between(2, 25),
+    ),
+    integer(
+        "group.share.partition.max.record.locks",
+        "2000",
+        "Records of a partition between the first that is not done and the last delivered.",
+        between(100, 10_000),
+    ),
+    integer(
+        "group.share.min.session.timeout.ms",
+        "45000",
+        "Shortest share.session.timeout.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.max.session.timeout.ms",
+        "60000",
+        "Longest share.session.timeout.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.min.heartbeat.interval.ms",
+        "5000",
+        "Shortest share.heartbeat.interval.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.max.heartbeat.interval.ms",
+        "15000",
+        "Longest share.heartbeat.interval.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.min.record.lock.duration.ms",
+        "15000",
+        "Shortest share.record.lock.duration.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.max.record.lock.duration.ms",
+        "60000",
+        "Longest share.record.lock.duration.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.min.delivery.count.limit",
+        "2",
+        "Least share.delivery.count.limit that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.max.delivery.count.limit",
+        "10",
+        "Greatest share.delivery.count.limit that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.min.partition.max.record.locks",
+        "100",
+        "Least share.partition.max.record.locks that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.share.max.partition.max.record.locks",
+        "4000",
+        "Greatest share.partition.max.record.locks that a group may have.",
+        at_least(1),
+    ),
+    text(
+        "errors.deadletterqueue.topic.name.prefix",
+        "dlq.",
+        "What names of dead letter queues of share groups begin with; empty: with anything.",
+        None,
+        ALL,
+    ),
+    boolean(
+        "errors.deadletterqueue.auto.create.topics.enable",
+        "false",
+        "Whether a missing dead letter queue of a share group is created.",
+        ALL,
+    ),
+    integer(
+        "group.share.max.share.sessions",
+        "2000",
+        "Most share sessions: members that fetch from this broker.",
+        at_least(1),
+    ),
+    integer(
+        "share.coordinator.state.topic.num.partitions",
+        "50",
+        "Partitions of __share_group_state.",
+        at_least(1),
+    ),
+    Option(
+        "share.coordinator.state.topic.replication.factor",
+        Kind.SHORT,
+        "1",
+        "Replicas of __share_group_state.",
+        at_least(1),
+    ),
+    integer(
+        "share.coordinator.state.topic.segment.bytes",
+        "104857600",
+        "Segment size of __share_group_state.",
+        at_least(1),
+    ),
+    integer(
+        "share.coordinator.state.topic.prune.interval.ms",
+        "300000",
+        "Time between two looks for records of __share_group_state that are not needed.",
+        at_least(1),
+    ),
+    integer(
+        "share.coordinator.snapshot.update.records.per.snapshot",
+        "500",
+        "Updates of a share partition's state until all of it is written again.",
+        between(0, 500),
+    ),
+    # ---- streams groups ----
+    integer(
+        "group.streams.session.timeout.ms",
+        "45000",
+        "Silence after which a member of a streams group is removed.",
+        at_least(1),
+    ),
+    integer(
+        "group.streams.min.session.timeout.ms",
+        "45000",
+        "Shortest streams.session.timeout.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.streams.max.session.timeout.ms",
+        "60000",
+        "Longest streams.session.timeout.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.streams.heartbeat.interval.ms",
+        "5000",
+        "What a member of a streams group is told to wait between two heartbeats.",
+        at_least(1),
+    ),
+    integer(
+        "group.streams.min.heartbeat.interval.ms",
+        "5000",
+        "Shortest streams.heartbeat.interval.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.streams.max.heartbeat.interval.ms",
+        "15000",
+        "Longest streams.heartbeat.interval.ms that a group may have.",
+        at_least(1),
+    ),
+    integer(
+        "group.streams.max.size",
+        INT_MAX,
+        "Most members of a streams group.",
+        at_least(1),
+    ),
+    integer(
+        "group.streams.num.standby.replicas",
+        "0",
+        "Members that follow each task with state, besides the one that processes it.",
+        at_least(0),
+    ),
+    integer(
+        "group.streams.max.standby.replicas",
+        "2",
+        "Largest streams.num.standby.replicas that a group may have.",
+        at_least(0),
+    ),
+    integer(
+        "group.streams.initial.rebalance.delay.ms",
+        "3000",
+        "How long a streams group that was empty waits for members until it assigns tasks.",
+        at_least(0),
+    ),
+    integer(
+        "group.streams.assignment.interval.ms",
+        "1000",
+        "Least time between two assignments of a streams group.",
+        at_least(0),
+    ),
+    integer(
+        "group.streams.min.assignment.interval.ms",
+        "0",
+        "Smallest streams.assignment.interval.ms that a group may have.",
+        at_least(0),
+    ),
+    integer(
+        "group.streams.max.assignment.interval.ms",
+        "15000",
+        "Largest streams.assignment.interval.ms that a group may have.",
+        at_least(0),
+    ),
+    items(
+        "group.streams.assignors",
+        "sticky",
+        "Assignors of streams groups; the first is the default.",
+        one_of("sticky"),
+    ),
+    items(
+        "group.streams.rack.aware.assignment.tags",
+        "",
+        "Client tags that members of streams groups are to have, to spread standbys by.",
+    ),
+    # ---- transactions ----
+    integer(
+        "transaction.max.timeout.ms",
+        "900000",
+        "Longest timeout that a transactional producer may ask for.",
+        at_least(1),
+    ),
+    integer(
+        "transactional.id.expiration.ms",
+        "604800000",
+        "Time after which an idle transactional id is forgotten.",
+        at_least(1),
+    ),
+    integer(
+        "transaction.state.log.num.partitions",
+        "50",
+        "Partitions of __transaction_state.",
+        at_least(1),
+    ),
+    Option(
+        "transaction.state.log.replication.factor",
+        Kind.SHORT,
+        "1",
+        "Replicas of __transaction_state.",
+        at_least(1),
+    ),
+    integer(
+        "transaction.state.log.segment.bytes",
+        "104857600",
+        "Segment size of __transaction_state.",
+        at_least(1),
+    ),
+    integer(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        "10000",
+        "Time between two looks for transactions that are over their timeout.",
+        at_least(1),
+    ),
+    integer(
+        "transaction.remove.expired.transaction.cleanup.interval.ms",
+        "3600000",
+        "Time between two looks for expired transactional ids.",
+        at_least(1),
+    ),
+)
