@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -202,3 +204,30 @@ def test_topics_of_a_lost_folder_can_be_deleted_and_made_anew(
         check(wire, set(range(PARTITIONS)))
     assert "missing or empty" not in broker.log_path.read_text().rpartition("recovered")[2]
     assert broker.terminate() == 0
+
+
+def verify(*folders: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pylog", "log", "verify", *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def test_the_tools_work_on_all_folders_at_once(
+    broker: BrokerProcess, folders: list[Path], tmp_path: Path
+) -> None:
+    broker.start()
+    with Wire(broker.address) as wire:
+        make_topic(wire, TOPIC, PARTITIONS)
+        fill(wire)
+        assert verify(*folders) == (0, "all right\n")
+    assert broker.terminate() == 0
+    assert verify(*folders) == (0, "all right\n")
+    index = min(logs_in(folders[2]))
+    shutil.copytree(folders[2] / f"{TOPIC}-{index}", folders[1] / f"{TOPIC}-{index}")
+    shutil.copytree(folders[2] / f"{TOPIC}-{index}", folders[1] / "gone-0")
+    code, told = verify(*folders)
+    assert code == 1
+    assert f"{folders[2]}/{TOPIC}-{index}: the same partition as {folders[1]}" in told
+    assert "topic gone has another id, or there is none" in told
+    with pytest.raises(RuntimeError, match=f"both .*two and .*three have {TOPIC}-{index}"):
+        broker.start()

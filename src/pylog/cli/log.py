@@ -63,13 +63,13 @@ def _line(item: dict[str, Any]) -> str:
 def verify_command(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check every batch, and indexes, snapshots and checkpoints against them.
 
-    Nothing is changed. Beside a running broker, what it has not finished yet is left out.
+    Nothing is changed. Beside a running broker, what it has not finished yet is left out. Data
+    folders of one broker are best checked together: the first has the metadata of all.
     """
     wrong = 0
-    for path in paths:
-        for finding in _findings(path):
-            wrong += 1
-            click.echo(json.dumps(_as_json(finding)) if as_json else str(finding))
+    for finding in _all_findings(paths):
+        wrong += 1
+        click.echo(json.dumps(_as_json(finding)) if as_json else str(finding))
     if not as_json:
         click.echo(f"{wrong} wrong" if wrong else "all right")
     raise SystemExit(WRONG if wrong else 0)
@@ -79,21 +79,24 @@ def _as_json(finding: Any) -> dict[str, Any]:
     return {**finding._asdict(), "path": str(finding.path)}
 
 
-def _findings(path: Path) -> Iterator[Any]:
+def _all_findings(paths: tuple[Path, ...]) -> Iterator[Any]:
     from pylog.log.layout import METADATA_STORE, log_name
     from pylog.log.verify import Finding
-    from pylog.log.verify_folder import FolderCheck
+    from pylog.log.verify_folder import FolderCheck, doubles
 
-    is_log = log_name(path.absolute()) is not None
-    data_folder = path.absolute().parent if is_log else path
-    try:
-        owner = _owner_of(data_folder / METADATA_STORE)
-    except OSError as error:
-        owner = None
-        if not is_log:
-            yield Finding(data_folder / METADATA_STORE, None, str(error).partition(": ")[2])
-    check = FolderCheck(data_folder, owner)
-    yield from check.check_log(path.absolute()) if is_log else check.run()
+    logs = {path for path in paths if log_name(path.absolute()) is not None}
+    folders = {path: path.absolute().parent if path in logs else path for path in paths}
+    owner = None
+    for folder in dict.fromkeys(folders.values()):
+        try:
+            owner = owner or _owner_of(folder / METADATA_STORE)
+        except OSError as error:
+            if folder in paths:
+                yield Finding(folder / METADATA_STORE, None, str(error).partition(": ")[2])
+    for path, folder in folders.items():
+        check = FolderCheck(folder, owner)
+        yield from check.check_log(path.absolute()) if path in logs else check.run()
+    yield from doubles([path for path in paths if path not in logs])
 
 
 def _owner_of(store: Path) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from pylog.log.checkpoint import (
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
     MalformedCheckpoint,
+    read_begun_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
@@ -130,7 +131,7 @@ class Placement:
     def _read_marks(self, folder: DataFolder) -> None:
         points = _read(folder.path / RECOVERY_POINT_FILE)
         starts = _read(folder.path / LOG_START_FILE)
-        cleaned = _read(folder.path / CLEANER_FILE)
+        cleaned = _read(folder.path / CLEANER_FILE, read_begun_checkpoint)
         for key in self.logs_of(folder):
             self._marks[key] = Marks(points.get(key, 0), starts.get(key, 0), cleaned.get(key, 0))
 
@@ -144,9 +145,11 @@ class Placement:
         write_checkpoint(folder.path / CLEANER_FILE, cleaned)
 
 
-def _read(path: Path) -> Mapping[Key, int]:
+def _read(
+    path: Path, read: Callable[[Path], dict[Key, int]] = read_checkpoint
+) -> Mapping[Key, int]:
     try:
-        return read_checkpoint(path)
+        return read(path)
     except MalformedCheckpoint as error:
         _log.error("checkpoint ignored", extra={"error": str(error), "effect": _WITHOUT[path.name]})
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -126,3 +126,13 @@ class FolderCheck:
             yield Finding(path, None, "malformed")
         elif self._owner and topic_id and self._owner.topic_ids.get(key[0]) != topic_id:
             yield Finding(path, None, f"topic {key[0]} has another id, or there is none")
+
+
+def doubles(folders: Iterable[Path]) -> Iterator[Finding]:
+    """Logs that more than one of the data folders of a broker has."""
+    found: dict[Key, Path] = {}
+    for folder in folders:
+        for key, path in log_folders_of(folder).items():
+            twin = found.setdefault(key, path)
+            if twin != path:
+                yield Finding(path, None, f"the same partition as {twin}")
