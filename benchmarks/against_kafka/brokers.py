@@ -61,19 +61,19 @@ class Pylog:
 
     def __init__(self, folder: Path, settings: Sequence[str] = (), name: str = PYLOG) -> None:
         self.name = name
-        self._folder = folder
+        self.folder = folder
         self._settings = [*COMMON, *settings]
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
         """Seconds from exec to the first answer."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         command: list[str | Path] = [Path(sys.executable).with_name("pylog"), "serve"]
-        command += ["--data-dir", self._folder / "data", "--listen", f"127.0.0.1:{self.port}"]
+        command += ["--data-dir", self.folder / "data", "--listen", f"127.0.0.1:{self.port}"]
         for setting in self._settings:
             command += ["--set", setting]
-        with (self._folder / "server.log").open("ab") as log:
+        with (self.folder / "server.log").open("ab") as log:
             started = time.perf_counter()
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         await_first_answer(self.port, self._process)
@@ -97,7 +97,7 @@ class Kafka:
     name = KAFKA
 
     def __init__(self, folder: Path, script: Path, settings: Sequence[str] = ()) -> None:
-        self._folder = folder
+        self.folder = folder
         self._settings = [*COMMON, *settings]
         self._script = script
         self.port = free_port()
@@ -108,7 +108,7 @@ class Kafka:
             "bash",
             self._script,
             "start",
-            self._folder,
+            self.folder,
             str(self.port),
             *self._settings,
         ]
@@ -119,7 +119,7 @@ class Kafka:
 
     @property
     def pid(self) -> int:
-        return int((self._folder / "pid").read_text())
+        return int((self.folder / "pid").read_text())
 
     @property
     def target(self) -> Target:
@@ -128,7 +128,7 @@ class Kafka:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Sends the signal and waits for the end."""
         os.kill(self.pid, how)
-        subprocess.run(["bash", self._script, "stop", self._folder], check=True)
+        subprocess.run(["bash", self._script, "stop", self.folder], check=True)
 
     def tool(self, java_class: str, *arguments: str) -> str:
         """Standard output of a Java tool of the distribution."""

@@ -25,6 +25,13 @@ struct pl_clean_group {         /* neighbours that become one segment */
     struct pl_segment *cleaned; /* owned by the clean until the swap; NULL before it is made */
 };
 
+enum { PL_CLEAN_AHEAD = 32 };
+struct pl_clean_ahead { /* records that were read, their keys hashed, none looked up yet */
+    struct pl_record records[PL_CLEAN_AHEAD];
+    uint64_t hashes[PL_CLEAN_AHEAD][2];
+    size_t count;
+};
+
 struct pl_clean {
     struct pl_store *store; /* one reference */
     const struct pl_clock *clock;
@@ -45,6 +52,9 @@ struct pl_clean {
     int32_t group_count;
     struct pl_clean_map map;
     struct pl_clean_txns txns;
+    struct pl_clean_ahead ahead;
+    bool *stays; /* of each record of the batch that was judged last */
+    size_t stays_room;
     struct pl_codec *codec;
     struct pl_batch_builder *builder;
     uint8_t *block; /* reading */
@@ -66,7 +76,9 @@ struct pl_clean {
 PL_MUST_CHECK enum pl_err pl_clean_batch(struct pl_clean *clean, struct pl_scan *scan,
                                          bool must_stay);
 
-/* clean_run.c: room for n more bytes in the output, written out when need be. */
+/* clean_run.c: reads some records ahead; false at the end of the batch. */
+bool pl_clean_look_ahead(struct pl_clean *clean, struct pl_record_reader *reader);
+/* Room for n more bytes in the output, written out when need be. */
 PL_MUST_CHECK enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n);
 
 #endif

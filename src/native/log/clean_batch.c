@@ -45,7 +45,7 @@ static bool horizon_passed(const struct pl_clean *clean, const struct pl_batch_h
 }
 
 static bool record_stays(const struct pl_clean *clean, const struct pl_batch_header *header,
-                         const struct pl_record *record) {
+                         const struct pl_record *record, const uint64_t hash[2]) {
     int64_t offset = header->base_offset + record->offset_delta;
     if (offset >= clean->mapped_end) {
         return true;
@@ -53,31 +53,52 @@ static bool record_stays(const struct pl_clean *clean, const struct pl_batch_hea
     if (record->key.length < 0) {
         return false; /* from before the topic was compacted: nothing to keep it by */
     }
-    int64_t newest = pl_clean_map_get(&clean->map, record->key.data, (size_t)record->key.length);
-    if (offset < newest) {
+    if (offset < pl_clean_map_get(&clean->map, hash)) {
         return false;
     }
     return record->value.length >= 0 || !horizon_passed(clean, header);
 }
 
+static enum pl_err reserve_stays(struct pl_clean *clean, int32_t records) {
+    if (clean->stays_room >= (size_t)records) {
+        return PL_OK;
+    }
+    bool *larger = realloc(clean->stays, (size_t)records * sizeof *larger);
+    if (larger == NULL) {
+        return PL_ERR_MEMORY;
+    }
+    clean->stays = larger;
+    clean->stays_room = (size_t)records;
+    return PL_OK;
+}
+
+/* The reader gives at most as many records as the header counts. */
 static enum pl_err judge_records(struct pl_clean *clean, const struct pl_batch *batch,
                                  struct verdict *verdict) {
+    const struct pl_batch_header *header = &batch->header;
     struct pl_record_reader reader;
-    enum pl_err err = pl_batch_open_records(clean->codec, batch, &reader);
+    enum pl_err err = reserve_stays(clean, header->records_count);
+    if (err == PL_OK) {
+        err = pl_batch_open_records(clean->codec, batch, &reader);
+    }
     if (err != PL_OK) {
         return err;
     }
     bool tombstone = false;
-    struct pl_record record;
-    while (pl_record_reader_next(&reader, &record)) {
-        if (record_stays(clean, &batch->header, &record)) {
-            verdict->kept++;
-            tombstone = tombstone || record.value.length < 0;
+    bool *stays = clean->stays;
+    const struct pl_clean_ahead *ahead = &clean->ahead;
+    while (pl_clean_look_ahead(clean, &reader)) {
+        for (size_t i = 0; i < ahead->count; i++) {
+            const struct pl_record *record = &ahead->records[i];
+            *stays = record_stays(clean, header, record, ahead->hashes[i]);
+            verdict->kept += *stays ? 1 : 0;
+            tombstone = tombstone || (*stays && record->value.length < 0);
+            stays++;
         }
     }
-    bool whole = verdict->kept == batch->header.records_count;
+    bool whole = verdict->kept == header->records_count;
     verdict->fate = verdict->kept == 0 ? DROP : whole ? KEEP_AS_IS : KEEP_SOME;
-    verdict->set_horizon = tombstone && !pl_batch_is(&batch->header, PL_BATCH_DELETE_HORIZON);
+    verdict->set_horizon = tombstone && !pl_batch_is(header, PL_BATCH_DELETE_HORIZON);
     return reader.cursor.err;
 }
 
@@ -156,8 +177,9 @@ static enum pl_err copy_kept(struct pl_clean *clean, const struct pl_batch *batc
     struct pl_record_reader reader;
     enum pl_err err = pl_batch_open_records(clean->codec, batch, &reader);
     struct pl_record record;
+    const bool *stays = clean->stays;
     while (err == PL_OK && pl_record_reader_next(&reader, &record)) {
-        if (control || record_stays(clean, &batch->header, &record)) {
+        if (control || *stays++) {
             err = pl_batch_builder_copy(clean->builder,
                                         pl_record_timestamp(&batch->header, &record), &record);
         }

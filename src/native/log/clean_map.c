@@ -123,16 +123,21 @@ static bool is_full(const struct pl_clean_map *map) {
     return map->count >= map->slot_count / 4 * 3;
 }
 
-enum pl_err pl_clean_map_put(struct pl_clean_map *map, const uint8_t *key, size_t n,
-                             int64_t offset) {
+void pl_clean_map_hash(const struct pl_clean_map *map, const uint8_t *key, size_t n,
+                       uint64_t hash[2]) {
+    pl_siphash128(map->seed, key, n, hash);
+    if (map->slot_count > 0) {
+        __builtin_prefetch(&map->slots[hash[0] & (map->slot_count - 1)]);
+    }
+}
+
+enum pl_err pl_clean_map_put(struct pl_clean_map *map, const uint64_t hash[2], int64_t offset) {
     if (is_full(map) && map->slot_count < map->max_slots) {
         enum pl_err err = grow(map);
         if (err != PL_OK) {
             return err;
         }
     }
-    uint64_t hash[2];
-    pl_siphash128(map->seed, key, n, hash);
     struct pl_clean_slot *slot = find(map, hash);
     if (slot->offset < 0) {
         if (is_full(map)) {
@@ -144,11 +149,6 @@ enum pl_err pl_clean_map_put(struct pl_clean_map *map, const uint8_t *key, size_
     return PL_OK;
 }
 
-int64_t pl_clean_map_get(const struct pl_clean_map *map, const uint8_t *key, size_t n) {
-    if (map->slot_count == 0) {
-        return -1;
-    }
-    uint64_t hash[2];
-    pl_siphash128(map->seed, key, n, hash);
-    return find(map, hash)->offset;
+int64_t pl_clean_map_get(const struct pl_clean_map *map, const uint64_t hash[2]) {
+    return map->slot_count == 0 ? -1 : find(map, hash)->offset;
 }

@@ -28,11 +28,15 @@ struct pl_clean_map { /* owned by one clean */
 PL_MUST_CHECK enum pl_err pl_clean_map_init(struct pl_clean_map *map, size_t max_bytes,
                                             double load);
 void pl_clean_map_free(struct pl_clean_map *map);
+/* What put and get know a key by. The slot is on its way to the processor afterwards: who hashes
+ * some keys ahead does not wait for memory at each of them. */
+void pl_clean_map_hash(const struct pl_clean_map *map, const uint8_t *key, size_t n,
+                       uint64_t hash[2]);
 /* The newest offset of a key. PL_ERR_LIMIT: full; nothing has changed. */
-PL_MUST_CHECK enum pl_err pl_clean_map_put(struct pl_clean_map *map, const uint8_t *key, size_t n,
+PL_MUST_CHECK enum pl_err pl_clean_map_put(struct pl_clean_map *map, const uint64_t hash[2],
                                            int64_t offset);
 /* -1: the key is not there. */
-int64_t pl_clean_map_get(const struct pl_clean_map *map, const uint8_t *key, size_t n);
+int64_t pl_clean_map_get(const struct pl_clean_map *map, const uint64_t hash[2]);
 
 /* SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, 2012). */
 void pl_siphash128(const uint64_t seed[2], const uint8_t *data, size_t n, uint64_t hash[2]);

@@ -69,15 +69,38 @@ static void close_source(struct pl_clean *clean, struct source *source) {
 
 /* ---- first pass ---- */
 
+bool pl_clean_look_ahead(struct pl_clean *clean, struct pl_record_reader *reader) {
+    struct pl_clean_ahead *ahead = &clean->ahead;
+    ahead->count = 0;
+    while (ahead->count < PL_CLEAN_AHEAD &&
+           pl_record_reader_next(reader, &ahead->records[ahead->count])) {
+        const struct pl_record *record = &ahead->records[ahead->count];
+        if (record->key.length >= 0) {
+            pl_clean_map_hash(&clean->map, record->key.data, (size_t)record->key.length,
+                              ahead->hashes[ahead->count]);
+        }
+        ahead->count++;
+    }
+    return ahead->count > 0;
+}
+
+static enum pl_err map_ahead(struct pl_clean *clean, const struct pl_batch_header *header) {
+    const struct pl_clean_ahead *ahead = &clean->ahead;
+    enum pl_err err = PL_OK;
+    for (size_t i = 0; i < ahead->count && err == PL_OK; i++) {
+        int64_t offset = header->base_offset + ahead->records[i].offset_delta;
+        if (ahead->records[i].key.length >= 0 && offset >= clean->first_dirty) {
+            err = pl_clean_map_put(&clean->map, ahead->hashes[i], offset);
+        }
+    }
+    return err;
+}
+
 static enum pl_err map_records(struct pl_clean *clean, const struct pl_batch *batch) {
     struct pl_record_reader reader;
     enum pl_err err = pl_batch_open_records(clean->codec, batch, &reader);
-    struct pl_record record;
-    while (err == PL_OK && pl_record_reader_next(&reader, &record)) {
-        int64_t offset = batch->header.base_offset + record.offset_delta;
-        if (record.key.length >= 0 && offset >= clean->first_dirty) {
-            err = pl_clean_map_put(&clean->map, record.key.data, (size_t)record.key.length, offset);
-        }
+    while (err == PL_OK && pl_clean_look_ahead(clean, &reader)) {
+        err = map_ahead(clean, &batch->header);
     }
     return err != PL_OK ? err : reader.cursor.err;
 }

@@ -205,6 +205,7 @@ static void free_clean(struct pl_clean *clean) {
     pl_codec_destroy(clean->codec);
     pl_batch_builder_destroy(clean->builder);
     free(clean->block);
+    free(clean->stays);
     free(clean->output.buffer);
     pl_store_release(clean->store);
     free(clean);

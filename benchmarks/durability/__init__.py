@@ -1,0 +1,1 @@
+"""What durability costs, and what recovery and compaction do, beside Apache Kafka."""
