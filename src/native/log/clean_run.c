@@ -221,8 +221,8 @@ enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n) {
     return PL_OK;
 }
 
-/* Whether a batch keeps its header whatever becomes of its records: the last one of all, which tells
- * how far this clean has come, and one without which a segment would be empty. */
+/* Whether a batch keeps its header whatever becomes of its records: the last one of all, which
+ * tells how far this clean has come, and one without which a segment would be empty. */
 static bool must_stay(const struct pl_clean *clean, const struct pl_scan *scan,
                       bool last_of_group) {
     const struct pl_clean_output *output = &clean->output;
