@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
-from tests.support.load import IdempotentLoad, create_topic, read_all
+from tests.support.load import (
+    IdempotentLoad,
+    TransactionalLoad,
+    Watcher,
+    await_commit,
+    create_topic,
+    end_and_check,
+    read_all,
+)
+from tests.support.records import fetch, offline_partitions, produce
+from tests.support.small_disk import MIB, fill_up, small_disk
+from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
-from pylog.codec import Record, decode_batches, encode_batch
 from pylog.protocol.errors import ErrorCode
-from pylog.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
-from pylog.protocol.messages.metadata import MetadataRequest
-from pylog.protocol.messages.produce import (
-    PartitionProduceData,
-    ProduceRequest,
-    TopicProduceData,
-)
 
-MIB = 1024 * 1024
-NAMED_TOPICS = 12  # the last version of Fetch and Produce that names topics
+FULL_DISKS = int(os.environ.get("PYLOG_TEST_KILLS", "4"))
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 48 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount")
-    path = tmp_path / "disk"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", path], check=True)
-    yield path
-    subprocess.run(["umount", "--lazy", path], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 48) as path:
+        yield path
 
 
 @pytest.fixture
@@ -45,38 +39,17 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "disk" / "data"
 
 
-def start(data_dir: Path) -> BrokerProcess:
-    settings = {**QUICK_GROUPS, "log.flush.offset.checkpoint.interval.ms": "100"}
+def start(data_dir: Path, durability: str = "fsync") -> BrokerProcess:
+    settings = {
+        **QUICK_GROUPS,
+        "log.durability": durability,
+        "log.flush.offset.checkpoint.interval.ms": "100",
+        "transaction.state.log.num.partitions": "2",
+    }
     broker = BrokerProcess(data_dir, settings)
     broker.log_path = data_dir.parents[1] / "broker.log"  # on a disk that works
     broker.start()
     return broker
-
-
-def produce(wire: Wire, topic: str, value: bytes) -> int:
-    """The error code for one record to partition 0."""
-    batch = bytes(encode_batch([Record(None, value)]))
-    part = PartitionProduceData(index=0, records=batch)
-    request = ProduceRequest(
-        acks=-1,
-        timeout_ms=10_000,
-        topic_data=[TopicProduceData(name=topic, partition_data=[part])],
-    )
-    return int(wire.ask(request, NAMED_TOPICS).responses[0].partition_responses[0].error_code)
-
-
-def fetch_first(wire: Wire, topic: str) -> bytes | None:
-    """The first value of partition 0."""
-    part = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=MIB)
-    request = FetchRequest(
-        max_wait_ms=0,
-        min_bytes=0,
-        max_bytes=MIB,
-        topics=[FetchTopic(topic=topic, partitions=[part])],
-    )
-    (answer,) = wire.ask(request, NAMED_TOPICS).responses[0].partitions
-    assert answer.error_code == ErrorCode.NONE
-    return next(iter(next(iter(decode_batches(answer.records))))).value
 
 
 def fill(wire: Wire, topic: str, value_bytes: int) -> None:
@@ -87,10 +60,10 @@ def fill(wire: Wire, topic: str, value_bytes: int) -> None:
     assert answers == {ErrorCode.NONE, ErrorCode.KAFKA_STORAGE_ERROR}
 
 
-def test_a_full_disk_stops_writes_alone_and_until_there_is_room(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
+def test_a_full_disk_stops_writes_alone_and_until_there_is_room(disk: Path) -> None:
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(24 * MIB))
-    broker = start(small_disk / "data")
+    broker = start(disk / "data")
     for topic in ("topic", "filler", "load"):
         create_topic(broker.address, topic, **{"segment.bytes": str(MIB)})
     with Wire(broker.address) as wire:
@@ -98,7 +71,7 @@ def test_a_full_disk_stops_writes_alone_and_until_there_is_room(small_disk: Path
         load = IdempotentLoad(broker.address, "load", value_bytes=20_000)
         for value_bytes in (900_000, 20_000, 1000):
             fill(wire, "filler", value_bytes)
-        assert fetch_first(wire, "topic") == b"first"
+        assert fetch(wire, "topic") == b"first"
         ballast.unlink()
         load.end()
         load.check(read_all(broker.address, "load"))
@@ -110,11 +83,11 @@ def test_a_full_disk_stops_writes_alone_and_until_there_is_room(small_disk: Path
 
 
 def test_a_full_disk_lets_a_broker_end_and_the_next_one_says_why_it_cannot_start(
-    small_disk: Path,
+    disk: Path,
 ) -> None:
-    broker = start(small_disk / "data")
+    broker = start(disk / "data")
     create_topic(broker.address, "topic")
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     with Wire(broker.address) as wire:
         assert produce(wire, "topic", b"first") == ErrorCode.NONE
         fill_up(ballast)
@@ -125,16 +98,9 @@ def test_a_full_disk_lets_a_broker_end_and_the_next_one_says_why_it_cannot_start
     ballast.unlink()
     broker.start()
     with Wire(broker.address) as wire:
-        assert fetch_first(wire, "topic") == b"first"
+        assert fetch(wire, "topic") == b"first"
         assert produce(wire, "topic", b"last") == ErrorCode.NONE
     assert broker.terminate() == 0
-
-
-def fill_up(ballast: Path) -> None:
-    """Take what is left of a disk."""
-    with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(64 * 1024))
 
 
 def test_a_log_that_cannot_be_written_goes_offline_alone(data_dir: Path) -> None:
@@ -155,18 +121,52 @@ def test_a_log_that_cannot_be_written_goes_offline_alone(data_dir: Path) -> None
     assert broker.terminate() == 0
     broker.start()
     with Wire(broker.address) as wire:
-        assert fetch_first(wire, "large") == b"first"
+        assert fetch(wire, "large") == b"first"
         assert produce(wire, "large", b"last") == ErrorCode.NONE
         assert offline_partitions(wire) == set()
     assert broker.terminate() == 0
 
 
-def offline_partitions(wire: Wire) -> set[tuple[str, int]]:
-    """Those that the broker itself names as not to be used."""
-    topics = wire.ask(MetadataRequest(topics=None)).topics
-    return {
-        (topic.name, part.partition_index)
-        for topic in topics
-        for part in topic.partitions
-        if part.error_code == ErrorCode.LEADER_NOT_AVAILABLE or part.offline_replicas
-    }
+@pytest.mark.parametrize("durability", ["fsync", "os"])
+def test_nothing_acknowledged_is_lost_or_doubled_by_a_disk_that_fills_up(
+    disk: Path, durability: str
+) -> None:
+    """Again and again, and now and then the broker is killed while it is full."""
+    broker = start(disk / "data", durability)
+    for topic in ("plain", "transactions", "probe"):
+        create_topic(broker.address, topic, **{"segment.bytes": "65536"})
+    plain = IdempotentLoad(broker.address, "plain", pause_s=0.002)
+    transactions = TransactionalLoad(broker.address, "transactions", pause_s=0.02)
+    loads = [
+        plain,
+        Watcher(broker.address, "plain"),
+        transactions,
+        Watcher(broker.address, "transactions"),
+    ]
+    try:
+        for number in range(FULL_DISKS):
+            await_commit(transactions)
+            fill_up(disk / "ballast")
+            await_refusal(broker, disk / "ballast")
+            if number % 2:
+                broker.kill()
+            (disk / "ballast").unlink()
+            if number % 2:
+                broker.start()
+        end_and_check(loads)
+    finally:
+        for load in loads:
+            load.cancel()
+    assert broker.terminate() == 0
+    assert "offline" not in broker.log_path.read_text()
+
+
+def await_refusal(broker: BrokerProcess, ballast: Path) -> None:
+    """What compaction or retention frees meanwhile is taken, too."""
+
+    def is_refused() -> bool:
+        fill_up(ballast)
+        with Wire(broker.address) as wire:
+            return produce(wire, "probe", bytes(5000)) == ErrorCode.KAFKA_STORAGE_ERROR
+
+    wait_until(is_refused)

@@ -19,12 +19,12 @@ from tests.support.load import (
     IdempotentLoad,
     TransactionalLoad,
     Watcher,
+    await_commit,
     create_topic,
     end_and_check,
 )
-from tests.support.wait import wait_until
 
-KILLS = int(os.environ.get("PYLOG_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("PYLOG_TEST_KILLS", "12"))
 DURABILITIES = ("fsync", "os")
 
 
@@ -59,11 +59,6 @@ def loads(broker: BrokerProcess) -> Iterator[list[AnyLoad]]:
         load.cancel()
 
 
-def await_commit(load: TransactionalLoad) -> None:
-    before = len(load.committed)
-    wait_until(lambda: len(load.committed) > before)
-
-
 @pytest.mark.parametrize("durability", DURABILITIES)
 def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     broker: BrokerProcess, loads: list[AnyLoad]
@@ -82,7 +77,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     end_and_check(loads)
 
 
-@pytest.mark.parametrize("durability", ["fsync"])
+@pytest.mark.parametrize("durability", DURABILITIES)
 def test_a_paused_broker_answers_each_request_once(
     broker: BrokerProcess, loads: list[AnyLoad]
 ) -> None:

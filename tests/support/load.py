@@ -22,6 +22,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic
+from tests.support.wait import wait_until
 
 PARTITIONS = 3
 END_TIMEOUT_S = 60.0
@@ -84,8 +85,11 @@ class Load:
 class IdempotentLoad(Load):
     """One idempotent producer; it never gives a record up."""
 
-    def __init__(self, bootstrap: str, topic: str, value_bytes: int = 0) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str, value_bytes: int = 0, pause_s: float = 0.001
+    ) -> None:
         self._pad = "." * value_bytes
+        self._pause_s = pause_s
         self.sent = [0] * PARTITIONS
         self.acknowledged: dict[str, Place] = {}
         super().__init__(bootstrap, topic)
@@ -104,7 +108,7 @@ class IdempotentLoad(Load):
         while not self._ending.is_set():
             for partition in range(PARTITIONS):
                 self._produce(producer, partition)
-            producer.poll(0.001)
+            producer.poll(self._pause_s)
         left = producer.flush(END_TIMEOUT_S)
         if left:
             self.failures.append(f"{left} records neither acknowledged nor refused")
@@ -147,7 +151,8 @@ class TransactionalLoad(Load):
 
     RECORDS = 2 * PARTITIONS
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, pause_s: float = 0.0) -> None:
+        self._pause_s = pause_s
         self.committed: list[int] = []
         self.aborted: set[int] = set()
         self.unknown: set[int] = set()
@@ -156,7 +161,7 @@ class TransactionalLoad(Load):
     def _run(self) -> None:
         producer = self._new_producer()
         number = 0
-        while not self._ending.is_set():
+        while not self._ending.wait(self._pause_s):
             if not self._transact(producer, number):
                 producer = self._new_producer()
             number += 1
@@ -313,6 +318,12 @@ class Watcher(Load):
     def check(self, records: Records) -> None:
         """Everything seen while brokers came and went is there."""
         assert self.found.items() <= records.by_place.items()
+
+
+def await_commit(load: TransactionalLoad) -> None:
+    """Wait until one more transaction is committed."""
+    before = len(load.committed)
+    wait_until(lambda: len(load.committed) > before)
 
 
 AnyLoad = IdempotentLoad | TransactionalLoad | Watcher
