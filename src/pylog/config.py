@@ -46,6 +46,7 @@ class Source(enum.IntEnum):
     CLUSTER = 3
     STATIC = 4
     DEFAULT = 5
+    BROKER_LOGGER = 6
     CLIENT_METRICS = 7
     GROUP = 8
 

@@ -55,7 +55,6 @@ TOOLS = (
     KafkaTool(
         "kafka-configs", f"{PACKAGE}.ConfigCommand",
         "set and tell settings of topics, brokers, groups and client metrics; quotas; SCRAM users",
-        _PART, "`broker-loggers` is refused: the level of pylog's log is set when it starts",
     ),
     KafkaTool(
         "kafka-console-consumer", f"{PACKAGE}.consumer.ConsoleConsumer", "print records",

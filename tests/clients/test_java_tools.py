@@ -89,6 +89,23 @@ def test_settings_of_every_entity_are_set_described_and_deleted(
     wait_until(lambda: setting not in tool("kafka-configs", *entity, "--describe").stdout)
 
 
+def test_the_level_of_a_logger_is_set_and_deleted(tool: Tools, logger: str) -> None:
+    entity = ["--entity-type", "broker-loggers", "--entity-name", "1"]
+    assert describes(tool, entity, f"{logger}=INFO")
+    tool("kafka-configs", *entity, "--alter", "--add-config", f"{logger}=DEBUG")
+    assert describes(tool, entity, f"{logger}=DEBUG")
+    tool("kafka-configs", *entity, "--alter", "--delete-config", logger)
+    assert describes(tool, entity, f"{logger}=INFO")
+
+
+@pytest.fixture
+def logger(tool: Tools) -> str:
+    """The name of one that the broker has, Kafka's or ours."""
+    entity = ["--entity-type", "broker-loggers", "--entity-name", "1"]
+    described = tool("kafka-configs", *entity, "--describe").stdout
+    return re.search(r"(kafka\.server\.\w+|pylog\.server\.\w+)=INFO", described)[1]  # type: ignore[index]
+
+
 def test_credentials_of_users_are_set_and_described(tool: Tools, unique: str) -> None:
     entity = ["--entity-type", "users", "--entity-name", unique]
     credential = "SCRAM-SHA-256=[iterations=8192,password=secret]"

@@ -1,13 +1,12 @@
 """DescribeConfigs: the settings of topics and brokers, with where each comes from.
 
 Behaviour
-    A broker describes itself, by its number; with an empty name, what is set for all brokers. The
-    value of a password is null. Without keys, or with an empty list of them, all are given; keys
-    that don't exist are left out.
+    A broker describes itself, by its number; with an empty name, what is set for all brokers. Its
+    loggers are a resource of their own, with their levels (KIP-412). The value of a password is
+    null. Without keys, or with an empty list of them, all are given; keys that don't exist are
+    left out.
 Version notes
     1  the lowest served: source and synonyms (KIP-226); 3 type and documentation (KIP-569)
-Not done
-    Loggers of brokers (INVALID_REQUEST).
 """
 
 from __future__ import annotations
@@ -19,8 +18,10 @@ from pylog.cluster.configs import (
     ALL_BROKERS,
     ResourceType,
     check_group_name,
+    check_node_name,
     check_subscription_name,
 )
+from pylog.cluster.loggers import levels
 from pylog.cluster.topics import check_name
 from pylog.config import Dynamic, Option, Origin, Source
 from pylog.options import BROKER, CLIENT_METRICS, GROUP, TOPIC
@@ -80,6 +81,9 @@ def _describe(
         return _describe_subscription(name, context)
     if resource.resource_type == ResourceType.GROUP:
         return _describe_group(name, context)
+    if resource.resource_type == ResourceType.BROKER_LOGGER:
+        check_node_name(name, context.broker.node_id)
+        return _describe_loggers()
     if resource.resource_type != ResourceType.BROKER:
         raise ApiError(
             ErrorCode.INVALID_REQUEST,
@@ -88,8 +92,7 @@ def _describe(
     broker = context.broker
     if name == ALL_BROKERS:
         return _describe_all_brokers(broker.metadata.image.config("broker", ALL_BROKERS))
-    if name != str(broker.node_id):
-        raise ApiError(ErrorCode.INVALID_REQUEST, f"This is broker {broker.node_id}, not '{name}'.")
+    check_node_name(name, broker.node_id)
     return [
         _entry(option, origins[0].text, origins)
         for option in BROKER.by_name.values()
@@ -130,6 +133,15 @@ def _describe_subscription(
     return [
         _entry(CLIENT_METRICS[key], text, [Origin(key, text, Source.CLIENT_METRICS)])
         for key, text in texts.items()
+    ]
+
+
+def _describe_loggers() -> list[DescribeConfigsResourceResult]:
+    return [
+        DescribeConfigsResourceResult(
+            name=name, value=level, config_source=Source.BROKER_LOGGER, documentation=""
+        )
+        for name, level in levels().items()
     ]
 
 

@@ -22,6 +22,7 @@ class ResourceType(enum.IntEnum):
 
     TOPIC = 2
     BROKER = 4
+    BROKER_LOGGER = 8
     CLIENT_METRICS = 16
     GROUP = 32
 
@@ -226,6 +227,12 @@ def _resource(kind: int) -> tuple[Table, str]:
     if kind == ResourceType.GROUP:
         return GROUP, "group"
     raise ApiError(ErrorCode.INVALID_REQUEST, f"Resources of type {kind} have no settings here.")
+
+
+def check_node_name(name: str, node_id: int) -> None:
+    """ApiError when a resource of brokers is not this one's."""
+    if name != str(node_id):
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"This is broker {node_id}, not '{name}'.")
 
 
 def _check_exists(image: Image, kind: int, name: str) -> Sequence[Condition]:
