@@ -9,6 +9,7 @@ import pytest
 from pylog.config import (
     BrokerConfig,
     ConfigError,
+    Option,
     Source,
     from_environment,
     from_file,
@@ -32,6 +33,23 @@ def test_a_topic_setting_falls_back_on_broker_settings_that_exist() -> None:
     for option in TOPIC.by_name.values():
         for synonym in option.synonyms:
             assert synonym.name in BROKER.by_name
+
+
+def test_a_topic_can_have_every_value_that_the_broker_gives_it() -> None:
+    for option in TOPIC.by_name.values():
+        for synonym in option.synonyms:
+            for number in (-2, -1, 0, 1, 14):
+                if takes(BROKER[synonym.name], number):
+                    given = number * synonym.factor if number > 0 else number
+                    assert takes(option, given), (option.name, synonym.name, number)
+
+
+def takes(option: Option, number: int) -> bool:
+    try:
+        option.parse(str(number))
+    except ConfigError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(

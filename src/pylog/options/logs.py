@@ -31,14 +31,20 @@ OPTIONS: Final = (
     integer("log.roll.hours", "168", "Age at which a new segment begins.", at_least(1)),
     long("log.roll.jitter.ms", None, "Random part of that age; see hours.", at_least(0), ALL),
     integer("log.roll.jitter.hours", "0", "Random part of that age.", at_least(0)),
-    long("log.retention.ms", None, "How long records are kept; -1: for ever.", None, ALL),
+    long("log.retention.ms", None, "How long records are kept; -1: for ever.", at_least(-1), ALL),
     Option(
         "log.retention.minutes",
         Kind.INT,
         None,
         "How long records are kept; see log.retention.ms.",
+        at_least(-1),
     ),
-    integer("log.retention.hours", "168", "How long records are kept; see log.retention.ms."),
+    integer(
+        "log.retention.hours",
+        "168",
+        "How long records are kept; see log.retention.ms.",
+        at_least(-1),
+    ),
     long(
         "log.retention.bytes",
         "-1",
@@ -75,11 +81,12 @@ OPTIONS: Final = (
         at_least(1),
         ALL,
     ),
-    long("log.flush.interval.ms", None, "Time after which it is flushed.", None, ALL),
+    long("log.flush.interval.ms", None, "Time after which it is flushed.", at_least(0), ALL),
     long(
         "log.flush.scheduler.interval.ms",
         LONG_MAX,
         "Used where log.flush.interval.ms is not set.",
+        at_least(0),
     ),
     integer(
         "log.flush.offset.checkpoint.interval.ms",

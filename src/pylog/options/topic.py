@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pylog.config import Check, Dynamic, Kind, Option, Scope, Synonym, Table, at_least
+from pylog.config import Check, Dynamic, Kind, Option, Scope, Synonym, Table
 from pylog.options.broker import BROKER
 
 
@@ -21,11 +21,8 @@ def _only_false(value: bool) -> str | None:
     return "remote storage is not served" if value else None
 
 
-def _topic(name: str, doc: str, *synonyms: Synonym | str, check: Check | None = None) -> Option:
-    """A topic's setting with the type, default and check of the broker's of the same meaning.
-
-    ``check`` is the topic's own, where the broker's has none.
-    """
+def _topic(name: str, doc: str, *synonyms: Synonym | str) -> Option:
+    """A topic's setting with the type, default and check of the broker's of the same meaning."""
     named = tuple(Synonym(item) if isinstance(item, str) else item for item in synonyms)
     model = BROKER[named[0].name]
     default = BROKER[named[-1].name].default
@@ -36,7 +33,7 @@ def _topic(name: str, doc: str, *synonyms: Synonym | str, check: Check | None = 
         model.kind,
         default,
         doc,
-        check or model.check,
+        model.check,
         Scope.TOPIC,
         Dynamic.CLUSTER,
         named,
@@ -86,7 +83,6 @@ TOPIC: Final = Table(
             "Time after which the log is flushed where log.durability asks for no flush.",
             "log.flush.interval.ms",
             "log.flush.scheduler.interval.ms",
-            check=at_least(0),
         ),
         _own(
             "follower.replication.throttled.replicas",
@@ -162,7 +158,6 @@ TOPIC: Final = Table(
             "log.retention.ms",
             Synonym("log.retention.minutes", 60_000),
             Synonym("log.retention.hours", _HOUR),
-            check=at_least(-1),
         ),
         _topic("segment.bytes", "Size at which a new segment begins.", "log.segment.bytes"),
         _topic("segment.index.bytes", "Largest index.", "log.index.size.max.bytes"),
