@@ -684,8 +684,9 @@ class Engine:
         elif kind == lib.PL_EVENT_UNCLEANABLE:
             self._on_uncleanable(event.handle)
         elif kind == lib.PL_EVENT_LOG_OPENED:
-            (item,) = ffi.from_buffer("struct pl_partition_opened[]", _data_of(event))
-            self._openings.get(event.token, _ignore_opened)(event.value, item)
+            items = ffi.from_buffer("struct pl_partition_opened[]", _data_of(event))
+            # An item does not keep alive what it lies in: `items` has to stay until it was read.
+            self._openings.get(event.token, _ignore_opened)(event.value, items[0])
         elif kind == lib.PL_EVENT_WARNING:
             _log.warning("%s", bytes(ffi.buffer(event.data, event.length)).decode())
 
