@@ -127,13 +127,17 @@ def _describe_group(name: str, context: RequestContext) -> list[DescribeConfigsR
 def _describe_subscription(
     name: str, context: RequestContext
 ) -> list[DescribeConfigsResourceResult]:
-    """What is set of a subscription to client metrics, and no defaults."""
     check_subscription_name(name)
     texts = context.broker.metadata.image.config("client-metrics", name)
-    return [
-        _entry(CLIENT_METRICS[key], text, [Origin(key, text, Source.CLIENT_METRICS)])
-        for key, text in texts.items()
-    ]
+    entries = []
+    for key, option in CLIENT_METRICS.by_name.items():
+        if key in texts:
+            origin = Origin(key, texts[key], Source.CLIENT_METRICS)
+            entries.append(_entry(option, origin.text, [origin]))
+        else:  # without synonyms, as in Kafka
+            origin = Origin(key, None, Source.DEFAULT)
+            entries.append(_entry(option, option.default, [origin]))
+    return entries
 
 
 def _describe_loggers() -> list[DescribeConfigsResourceResult]:

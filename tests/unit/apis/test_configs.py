@@ -22,6 +22,7 @@ from pylog.testing import Broker
 
 SET, DELETE, APPEND, SUBTRACT = Operation
 TOPIC_TYPE, BROKER_TYPE = ResourceType.TOPIC, ResourceType.BROKER
+METRICS_TYPE = ResourceType.CLIENT_METRICS
 Change = tuple[str, int, str | None]
 
 
@@ -275,3 +276,18 @@ def test_a_change_holds_for_the_next_batch_and_after_a_restart(unique: str) -> N
             assert setting(wire, unique, "max.message.bytes").value == "10"
             with pytest.raises(AssertionError):
                 produce(wire, unique, [1])
+
+
+def test_a_subscription_to_metrics_shows_what_is_set_and_defaults(wire: Wire, unique: str) -> None:
+    def shown() -> dict[str, tuple[str, int, int]]:
+        entries = describe(wire, unique, METRICS_TYPE).configs
+        return {e.name: (e.value, e.config_source, len(e.synonyms)) for e in entries}
+
+    defaults = {
+        "interval.ms": ("300000", Source.DEFAULT, 0),
+        "match": ("", Source.DEFAULT, 0),
+        "metrics": ("", Source.DEFAULT, 0),
+    }
+    assert shown() == defaults
+    assert change(wire, unique, ("interval.ms", SET, "1000"), kind=METRICS_TYPE)[0] == 0
+    assert shown() == {**defaults, "interval.ms": ("1000", Source.CLIENT_METRICS, 1)}
