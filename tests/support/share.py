@@ -9,6 +9,7 @@ from typing import Any
 from tests.support.wire import Wire
 
 from pylog import codec
+from pylog.protocol.api_keys import decode_response
 from pylog.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from pylog.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pylog.protocol.messages.incremental_alter_configs import (
@@ -39,6 +40,7 @@ from pylog.protocol.messages.share_fetch import (
 from pylog.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 
 GROUP_RESOURCE = 32
+_FETCH_VERSION = 2
 GAP, ACCEPT, RELEASE, REJECT, RENEW = range(5)
 Ack = tuple[int, int, int]  # first and last offset, type
 
@@ -145,6 +147,17 @@ class ShareMember:
     ) -> Any:
         """A ShareFetch of the assigned partitions; acknowledgements are of ``partition``, or of
         the only one that is assigned."""
+        self.asks_to_fetch(acks, partition=partition, max_wait_ms=max_wait_ms, **wishes)
+        return self.hears_of_fetch()
+
+    def asks_to_fetch(
+        self,
+        acks: Sequence[Ack] = (),
+        *,
+        partition: tuple[bytes, int] | None = None,
+        max_wait_ms: int = 0,
+        **wishes: Any,
+    ) -> None:
         topics = self._first_topics() if self.session_epoch == 0 else []
         if acks:
             topic_id, index = partition or self.assigned[0]
@@ -155,16 +168,19 @@ class ShareMember:
             acknowledged = FetchPartition(partition_index=index, acknowledgement_batches=batches)
             topics = [FetchTopic(topic_id=topic_id, partitions=[acknowledged])]
         wanted = {"min_bytes": 1, "max_bytes": 1 << 20, "max_records": 500, "batch_size": 500}
-        answer = self.wire.ask(
-            ShareFetchRequest(
-                group_id=self.group,
-                member_id=self.id,
-                share_session_epoch=self.session_epoch,
-                max_wait_ms=max_wait_ms,
-                topics=topics,
-                **(wanted | wishes),
-            )
+        request = ShareFetchRequest(
+            group_id=self.group,
+            member_id=self.id,
+            share_session_epoch=self.session_epoch,
+            max_wait_ms=max_wait_ms,
+            topics=topics,
+            **(wanted | wishes),
         )
+        self.wire.send(request, _FETCH_VERSION)
+
+    def hears_of_fetch(self) -> Any:
+        key = ShareFetchRequest.API_KEY
+        _, answer = decode_response(key, _FETCH_VERSION, self.wire.receive())
         if answer.error_code == 0:
             self.session_epoch += 1
         return answer

@@ -32,6 +32,7 @@ from pylog.coordinator.share_state import (
     ShareStateShard,
     StateWrite,
 )
+from pylog.coordinator.share_waiters import Waiters
 from pylog.engine import EngineError, Partition, RecordsPart, Survey
 from pylog.options import reset_age_ms
 from pylog.protocol.errors import ApiError, ErrorCode
@@ -102,7 +103,7 @@ class ShareLeader:
         self._loading: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._lock_timer: asyncio.TimerHandle | None = None
-        self._waiting: set[asyncio.Event] = set()
+        self.waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -158,7 +159,7 @@ class ShareLeader:
             self._lock_timer.cancel()
         if self._watch is not None:
             self._watch.cancel()
-        self._wake()
+        self.waiters.wake_all()
         self._on_failed(self)
 
     @property
@@ -174,7 +175,7 @@ class ShareLeader:
         await self.load()
         limits = self._config().limits
         change = self._live.acknowledge(member_id, batches, limits, _clock_ms())
-        self._wake()
+        self.waiters.wake()
         self._set_lock_timer()
         await self._store(change)
 
@@ -182,7 +183,7 @@ class ShareLeader:
         """Take back what a member holds. Nothing, where nothing is loaded."""
         if self._machine is not None and self._machine.acquired_by(member_id):
             change = self._machine.release(member_id, self._config().limits)
-            self._wake()
+            self.waiters.wake()
             self._set_lock_timer()
             await self._store(change)
 
@@ -247,16 +248,9 @@ class ShareLeader:
 
     # ---- waiting ----
 
-    def wait(self, event: asyncio.Event) -> None:
-        """Set the event when there may be more to find."""
-        self._waiting.add(event)
-
-    def stop_waiting(self, event: asyncio.Event) -> None:
-        self._waiting.discard(event)
-
-    def _wake(self) -> None:
-        for event in self._waiting:
-            event.set()
+    def watch_behind(self, found: Found) -> None:
+        """Wake who waits when there is more than what was found."""
+        self._watch_from(found.survey.next_offset, self._config().read_committed)
 
     def _watch_from(self, offset: int, read_committed: bool) -> None:
         if self._watch is None or self._watch.done():
@@ -268,7 +262,7 @@ class ShareLeader:
         except EngineError:
             self.close()
         self._watch = None
-        self._wake()
+        self.waiters.wake()
 
     # ---- locks ----
 
@@ -285,7 +279,7 @@ class ShareLeader:
         if self._machine is None:
             return
         change = self._machine.expire(self._config().limits, _clock_ms())
-        self._wake()
+        self.waiters.wake()
         self._set_lock_timer()
         self._start(self._store_quietly(change))
 
@@ -317,7 +311,7 @@ class ShareLeader:
                 _log.warning("no dead letters from %s in %s: %s", origin, queue.topic, error)
         if self._machine is not None:
             change = self._machine.buried(letters)
-            self._wake()
+            self.waiters.wake()
             await self._store_quietly(change)
 
     # ---- storing ----

@@ -7,8 +7,9 @@ partitions (what is in flight) and the sessions (who fetches what).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -28,6 +29,7 @@ from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
 
 if TYPE_CHECKING:
+    from pylog.cluster.image import Image
     from pylog.server.broker import Broker
 
 _HAS_DEAD_LETTERS = 2  # share.version
@@ -66,6 +68,9 @@ class ShareGroupService:
         self._dead_letters = DeadLetterWriter(broker)
         self._leaders: dict[SharePartitionKey, ShareLeader] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Event] = set()  # of all fetches
+        self._configs: dict[str, ShareConfig] = {}  # by group, as of the image that was seen
+        self._seen: Image | None = None
         self._stopping = asyncio.Event()
 
     # ---- settings ----
@@ -88,6 +93,16 @@ class ShareGroupService:
 
     def config(self, group_id: str) -> ShareConfig:
         """What holds for the partitions of a group."""
+        image = self._broker.metadata.image
+        if image is not self._seen:
+            self._seen = image
+            self._configs.clear()
+        found = self._configs.get(group_id)
+        if found is None:
+            found = self._configs[group_id] = self._read_config(group_id)
+        return found
+
+    def _read_config(self, group_id: str) -> ShareConfig:
         queue = self._dead_letter_queue(group_id)
         limits = Limits(
             self._number(group_id, "share.delivery.count.limit"),
@@ -190,7 +205,8 @@ class ShareGroupService:
         text = key.text()
         await self.states.prepare(text)
         if self.states.host_of(text).look(lambda shard: key not in shard.states):
-            await self.begin_anew(key, state_epoch, UNSET)
+            with _passing_over(ErrorCode.FENCED_STATE_EPOCH):  # another member was faster
+                await self.begin_anew(key, state_epoch, UNSET)
 
     async def begin_anew(self, key: SharePartitionKey, state_epoch: int, start_offset: int) -> None:
         """Initialize the state of a share partition, and forget what was in flight."""
@@ -269,8 +285,13 @@ class ShareGroupService:
                 leaders[partition] = self.leader(session.group_id, partition)
             except ApiError as error:
                 results[partition] = Fetched(error)
-        fetch = _Fetch(session, leaders, asked, self._stopping)
-        results |= await fetch.run(may_wait=not results)
+        moved = asyncio.Event()
+        self._waiting.add(moved)
+        try:
+            fetch = _Fetch(session, leaders, asked, moved, self._stopping)
+            results |= await fetch.run(may_wait=not results)
+        finally:
+            self._waiting.discard(moved)
         session.serve_last(p for p, fetched in results.items() if fetched.taken is not None)
         return results
 
@@ -306,9 +327,20 @@ class ShareGroupService:
     async def stop(self) -> None:
         """Answer what waits, and let go of all share partitions."""
         self._stopping.set()
+        for event in self._waiting:
+            event.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for leader in list(self._leaders.values()):
             leader.close()
+
+
+@contextlib.contextmanager
+def _passing_over(code: ErrorCode) -> Iterator[None]:
+    try:
+        yield
+    except ApiError as error:
+        if error.code != code:
+            raise
 
 
 class _Fetch:
@@ -319,48 +351,60 @@ class _Fetch:
         session: ShareSession,
         leaders: Mapping[TopicPartition, ShareLeader],
         asked: FetchWish,
+        moved: asyncio.Event,
         stopping: asyncio.Event,
     ) -> None:
         self._session = session
         self._leaders = dict(leaders)
         self._asked = asked
         self._stopping = stopping
-        self._moved = asyncio.Event()
+        self._moved = moved
         self._results = {partition: Fetched() for partition in leaders}
+        self._empty: set[ShareLeader] = set()  # that had nothing at the last look
 
     async def run(self, may_wait: bool) -> dict[TopicPartition, Fetched]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._asked.max_wait_ms / 1000 if may_wait else 0)
         for leader in self._leaders.values():
-            leader.wait(self._moved)
+            leader.waiters.add(self._moved)
         try:
             while True:
                 self._moved.clear()
                 late = loop.time() >= deadline or self._stopping.is_set()
                 if await self._look(late) or late:
                     return self._results
-                await self._wait_until(deadline)
+                self._wake_others()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(deadline):
+                        await self._moved.wait()
         finally:
             for leader in self._leaders.values():
-                leader.stop_waiting(self._moved)
+                leader.waiters.remove(self._moved)
+            self._wake_others()
 
-    async def _wait_until(self, deadline: float) -> None:
-        waits = [
-            asyncio.ensure_future(self._moved.wait()),
-            asyncio.ensure_future(self._stopping.wait()),
-        ]
-        timeout = max(deadline - asyncio.get_running_loop().time(), 0)
-        try:
-            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+    def _wake_others(self) -> None:
+        """Where there may be something left."""
+        for leader in self._leaders.values():
+            if leader not in self._empty:
+                leader.waiters.wake_next()
 
     async def _look(self, take_any: bool) -> bool:
         """Whether the answer is worth to be sent."""
-        wish, bytes_left = self._asked.wish, self._asked.max_bytes
+        found = await self._find()
+        failed = any(result.error is not None for result in self._results.values())
+        enough = sum(seen.size_bytes for _, seen in found) >= max(self._asked.min_bytes, 1)
+        if self._session.closed:
+            return True  # nobody would hear of what is taken
+        if not (enough or take_any or failed):
+            for partition, seen in found:
+                self._leaders[partition].watch_behind(seen)
+            return False
+        return self._take(found) or failed
+
+    async def _find(self) -> list[tuple[TopicPartition, Found]]:
         found: list[tuple[TopicPartition, Found]] = []
-        records_left = wish.max_records
+        records_left, bytes_left = self._asked.wish.max_records, self._asked.max_bytes
+        self._empty.clear()
         for partition, leader in self._leaders.items():
             if records_left <= 0 or bytes_left <= 0:
                 break
@@ -369,19 +413,15 @@ class _Fetch:
             except ApiError as error:
                 self._results[partition].error = error
                 continue
-            if seen is not None:
-                if found and seen.size_bytes > bytes_left:
-                    break  # it is served first next time
-                found.append((partition, seen))
-                records_left -= _records_in(seen)
-                bytes_left -= seen.size_bytes
-        failed = any(result.error is not None for result in self._results.values())
-        enough = sum(seen.size_bytes for _, seen in found) >= max(self._asked.min_bytes, 1)
-        if self._session.closed:
-            return True  # nobody would hear of what is taken
-        if not (enough or take_any or failed):
-            return False
-        return self._take(found) or failed
+            if seen is None:
+                self._empty.add(leader)
+                continue
+            if found and seen.size_bytes > bytes_left:
+                break  # it is served first next time
+            found.append((partition, seen))
+            records_left -= _records_in(seen)
+            bytes_left -= seen.size_bytes
+        return found
 
     def _take(self, found: Sequence[tuple[TopicPartition, Found]]) -> bool:
         records_left = self._asked.wish.max_records
