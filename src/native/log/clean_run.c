@@ -158,13 +158,15 @@ static enum pl_err map_segment(struct pl_clean *clean, int32_t i, bool *full) {
 /* Some keys of a batch that did not fit may be in the map already. Their older records go; the
  * newer ones, at or above mapped_end, stay: nothing is lost. */
 static enum pl_err build_map(struct pl_clean *clean) {
-    pl_clean_txns_begin(&clean->txns, clean->aborted, clean->aborted_count);
+    int32_t first = 0;
+    while (first < clean->source_count && clean->source_ends[first] <= clean->first_dirty) {
+        first++;
+    }
+    int64_t from = first < clean->source_count ? clean->sources[first]->base_offset : clean->end;
+    pl_clean_txns_begin(&clean->txns, clean->aborted, clean->aborted_count, from);
     clean->mapped_end = clean->first_dirty;
     bool full = false;
-    for (int32_t i = 0; i < clean->source_count && !full; i++) {
-        if (clean->source_ends[i] <= clean->first_dirty) {
-            continue;
-        }
+    for (int32_t i = first; i < clean->source_count && !full; i++) {
         enum pl_err err = map_segment(clean, i, &full);
         if (err != PL_OK) {
             return err;
@@ -348,7 +350,8 @@ void pl_clean_run(struct pl_clean *clean) {
     if (err == PL_OK) {
         err = build_map(clean);
     }
-    pl_clean_txns_begin(&clean->txns, clean->aborted, clean->aborted_count);
+    pl_clean_txns_begin(&clean->txns, clean->aborted, clean->aborted_count,
+                        clean->sources[0]->base_offset);
     for (int32_t i = 0; i < clean->group_count && err == PL_OK; i++) {
         if (clean->sources[clean->groups[i].from]->base_offset >= clean->mapped_end) {
             break;

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 void pl_clean_txns_begin(struct pl_clean_txns *txns, const struct pl_txn_entry *entries,
-                         size_t count) {
+                         size_t count, int64_t from) {
     txns->entries = entries;
     txns->entry_count = count;
+    txns->from = from;
     txns->next = txns->aborted_count = txns->committed_count = 0;
 }
 
@@ -30,6 +31,10 @@ static void *with_room(void *list, size_t count, size_t *room, size_t width) {
 /* Opens the aborted transactions that begin at or below an offset. */
 static enum pl_err open_until(struct pl_clean_txns *txns, int64_t offset) {
     while (txns->next < txns->entry_count && txns->entries[txns->next].first_offset <= offset) {
+        if (txns->entries[txns->next].last_offset < txns->from) {
+            txns->next++; /* its marker will not be met */
+            continue;
+        }
         struct pl_clean_open_txn *aborted =
             with_room(txns->aborted, txns->aborted_count, &txns->aborted_room, sizeof *aborted);
         if (aborted == NULL) {

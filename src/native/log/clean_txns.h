@@ -15,14 +15,16 @@ struct pl_clean_open_txn {
 struct pl_clean_txns { /* owned by one clean; a walk begins with `next` 0 and nothing open */
     const struct pl_txn_entry *entries; /* aborted ones, by first offset; borrowed */
     size_t entry_count, next;
+    int64_t from; /* where the walk begins */
     struct pl_clean_open_txn *aborted; /* begun, marker not met */
     size_t aborted_count, aborted_room;
     int64_t *committed; /* producers whose open transaction is not aborted, once seen */
     size_t committed_count, committed_room;
 };
 
+/* The walk begins at the start of a segment: what has ended in front of that counts no more. */
 void pl_clean_txns_begin(struct pl_clean_txns *txns, const struct pl_txn_entry *entries,
-                         size_t count);
+                         size_t count, int64_t from);
 void pl_clean_txns_free(struct pl_clean_txns *txns);
 
 /* A data batch: *aborted, its records do not count. */

@@ -363,6 +363,23 @@ static void aborted_records_go_and_their_markers_follow(void) {
     kit_end(kit);
 }
 
+static void an_abort_that_was_compacted_does_not_hide_a_later_commit(void) {
+    struct kit *kit = begin();
+    append_key(kit, "a");
+    kit_append(kit, (struct kit_batch){.key = "b", .producer_id = 5, .transactional = true});
+    kit_marker(kit, 5, 0, true);
+    roll(kit);
+    clean(kit);
+    kit_append(
+        kit, (struct kit_batch){.key = "a", .producer_id = 5, .sequence = 1, .transactional = true});
+    kit_marker(kit, 5, 0, false);
+    roll(kit);
+    clean(kit);
+    CHECK_EQ(count_key(look(kit), "a"), 1);
+    CHECK(last_of_key(look(kit), "a") > 0);
+    kit_end(kit);
+}
+
 /* ---- anything ---- */
 
 enum { KEYS = 12, STEPS = 60 };
@@ -589,6 +606,7 @@ int main(void) {
     RUN(tombstones_stay_for_delete_retention_ms);
     RUN(an_idempotent_producer_is_remembered_through_a_clean);
     RUN(aborted_records_go_and_their_markers_follow);
+    RUN(an_abort_that_was_compacted_does_not_hide_a_later_commit);
     RUN(readers_see_the_same_values_before_and_after);
     RUN(a_fault_at_any_call_of_a_clean_loses_no_value);
     RUN(the_pace_is_that_of_all_who_share_it);
