@@ -11,6 +11,7 @@ from typing import Any
 
 from pylog._bench import ffi as ffi  # also for pylog.bench.pieces
 from pylog._bench import lib as lib
+from pylog.protocol.error_codes import ErrorCode
 
 
 class Mode(IntEnum):
@@ -106,8 +107,13 @@ def run(
     options.raw = raw
     result = ffi.new("struct pl_load_result *")
     if lib.pl_load_run(options, result) != 0:
-        raise LoadError(ffi.string(result.error).decode(errors="replace"), result.error_code)
+        raise _error(ffi.string(result.error).decode(errors="replace"), result.error_code)
     return _measurement(result)
+
+
+def _error(message: str, code: int) -> LoadError:
+    known = code in ErrorCode.__members__.values()
+    return LoadError(f"{message}, {ErrorCode(code).name}" if code and known else message, code)
 
 
 def cpu_s(pid: int) -> float:

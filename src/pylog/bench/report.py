@@ -10,6 +10,7 @@ from typing import Any
 
 from pylog.bench import charts
 from pylog.bench.charts import Chart, LineChart, Point, Series
+from pylog.bench.suite import label
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1d2430; --soft: #5d6776; --page: #fbfbfc;
@@ -117,7 +118,7 @@ def _head(document: dict[str, Any], title: str) -> str:
     )
     if timing:
         facts += (
-            f" {timing['repeats']} repeats of {timing['measure_s']:g} s after "
+            f" Repeats: {timing['repeats']}, each of {timing['measure_s']:g} s after "
             f"{timing['warmup_s']:g} s of warm-up; medians, with the least and the greatest."
         )
     notes = "".join(
@@ -147,12 +148,20 @@ def sweep_charts(cases: Sequence[dict[str, Any]]) -> list[Chart]:
         apart.insert(0, others.pop())
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for case in cases:
-        groups[_label(case, apart)].append(case)
+        groups[label(case["load"], apart)].append(case)
     return [
         _sweep_chart(plot, axis, others, where, group)
         for where, group in groups.items()
         for plot in PLOTS
+        if _is_known(plot, group)
     ]
+
+
+def _is_known(plot: str, cases: Sequence[dict[str, Any]]) -> bool:
+    """CPU is not where nobody has told the broker's process."""
+    fields = PLOTS[plot][0].values()
+    results = [result for case in cases for result in case["targets"].values()]
+    return any(result["median"][name] > 0 for result in results for name in fields)
 
 
 def _axis(cases: Sequence[dict[str, Any]]) -> str | None:
@@ -167,11 +176,7 @@ def _varied(cases: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _combinations(cases: Sequence[dict[str, Any]], names: Sequence[str]) -> int:
-    return len({_label(case, names) for case in cases})
-
-
-def _label(case: dict[str, Any], names: Sequence[str]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {case['load'][name]}" for name in names)
+    return len({label(case["load"], names) for case in cases})
 
 
 def _sweep_chart(
@@ -181,7 +186,7 @@ def _sweep_chart(
     lines: dict[str, list[tuple[float, dict[str, Any]]]] = defaultdict(list)
     for case in cases:
         for target, result in case["targets"].items():
-            name = ", ".join(filter(None, (target, _label(case, others))))
+            name = ", ".join(filter(None, (target, label(case["load"], others))))
             lines[name].append((case["load"][axis], result))
     series: list[Series] = [
         {
@@ -221,12 +226,18 @@ def medians(cases: Sequence[dict[str, Any]]) -> list[list[str]]:
     rows = [["case", "broker", *COLUMNS]]
     for case in cases:
         for target, result in case["targets"].items():
-            figures = [
-                f"{factor * result['median'][name]:,.{decimals}f}"
-                for name, factor, decimals in COLUMNS.values()
-            ]
-            rows.append([case["name"], target, *figures])
+            rows.append([case["name"], target, *_figures(result["median"])])
     return rows
+
+
+def _figures(median: dict[str, float]) -> list[str]:
+    known_process = median["broker_rss_mb"] > 0
+    return [
+        f"{factor * median[name]:,.{decimals}f}"
+        if known_process or not name.startswith("broker_")
+        else "-"
+        for name, factor, decimals in COLUMNS.values()
+    ]
 
 
 def _table(rows: Sequence[Sequence[object]], kind: str = "") -> str:

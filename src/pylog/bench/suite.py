@@ -21,9 +21,24 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pylog.bench.load import Compression, Load, LoadError, Measurement, Mode, run
 
 TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 5.0
 PREFILL_S = 0.5
 PREFILL_BYTES, PREFILL_BATCHES = 256_000_000, 10_000
 RESULT_FORMAT = 1
+# Setting → what a case with it is called.
+IN_WORDS = {
+    "mode": "{}",
+    "connections": "{} connections",
+    "depth": "{} in flight",
+    "batch_records": "batch {}",
+    "record_bytes": "{} B",
+    "compression": "{}",
+    "acks": "acks {}",
+    "partitions": "{} partitions",
+    "fetch_bytes": "fetch {} B",
+    "records_per_s": "{:g}/s",
+    "linger_ms": "linger {:g} ms",
+}
 # UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER
 NOT_YET = (3, 5, 6)
 
@@ -79,14 +94,13 @@ def sweep(base: Load, axes: dict[str, Sequence[Any]]) -> Iterator[tuple[str, Loa
     """The product of all axes (name of a Load field → its values) with a name for each case."""
     varied = [name for name, values in axes.items() if len(values) > 1]
     for values in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, values, strict=True))
-        load = Load(**(asdict(base) | chosen))
-        label = ", ".join(f"{name}={_text(chosen[name])}" for name in varied)
-        yield label or load.mode.name.lower(), load
+        load = Load(**(asdict(base) | dict(zip(axes, values, strict=True))))
+        yield label(load_document(load), varied) or load.mode.name.lower(), load
 
 
-def _text(value: object) -> str:
-    return value.name.lower() if isinstance(value, Mode | Compression) else f"{value:g}"
+def label(load: dict[str, Any], names: Sequence[str]) -> str:
+    """The settings of these names in words; `load` as in a document."""
+    return ", ".join(IN_WORDS[name].format(load[name]) for name in names)
 
 
 def run_suite(
@@ -95,7 +109,12 @@ def run_suite(
     timing: Timing,
     advance: Callable[[str], None] = lambda _text: None,
 ) -> list[CaseResult]:
-    """Measures every case on every target. `advance` is told of each run before it starts."""
+    """Measures every case on every target. `advance` is told of each run before it starts.
+
+    Raises LoadError, also when nobody listens at a target's address.
+    """
+    for target in targets:
+        _reach(target)
     results = []
     for name, load in cases:
         result = CaseResult(name, load, {target.name: [] for target in targets})
@@ -107,6 +126,14 @@ def run_suite(
                 result.runs[target.name].append(measure(target, load, timing))
         results.append(result)
     return results
+
+
+def _reach(target: Target) -> None:
+    try:
+        socket.create_connection((target.host, target.port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        place = f"{target.host}:{target.port}"
+        raise LoadError(f"cannot connect to {target.name}, {place}: {error}", 0) from error
 
 
 def measure(target: Target, load: Load, timing: Timing) -> Measurement:
@@ -155,8 +182,8 @@ def _wait(futures: dict[str, Future[Any]]) -> None:
     for name, future in futures.items():
         try:
             future.result(TIMEOUT_S)
-        except KafkaException as error:
-            raise RuntimeError(f"{name}: {error}") from error
+        except (KafkaException, TimeoutError) as error:
+            raise LoadError(f"topic {name}: {error or 'no answer'}", 0) from error
 
 
 def _await_leaders(target: Target, topic: str, partitions: int) -> None:
@@ -232,15 +259,21 @@ def document(results: Sequence[CaseResult], timing: Timing, **more: object) -> d
     }
 
 
+def load_document(load: Load) -> dict[str, Any]:
+    """A load's settings, those with names by name."""
+    names = {
+        "mode": load.mode.name.lower(),
+        "compression": Compression(load.compression).name.lower(),
+        "acks": "all" if load.acks == -1 else str(load.acks),
+    }
+    return asdict(load) | names
+
+
 def case_document(result: CaseResult) -> dict[str, Any]:
     """One of the document's cases."""
-    names = {
-        "mode": result.load.mode.name.lower(),
-        "compression": Compression(result.load.compression).name.lower(),
-    }
     return {
         "name": result.name,
-        "load": asdict(result.load) | names,
+        "load": load_document(result.load),
         "targets": {
             target: {
                 "median": result.median(target),

@@ -189,9 +189,7 @@ def _print(results: list[suite.CaseResult]) -> None:
                         f"{median[name] / 1000:.3f}"
                         for name in ("p50_us", "p99_us", "p999_us", "max_us")
                     ),
-                    round(median["broker_cpu_s_per_mrecords"], 3),
-                    round(median["broker_cpu_s_per_gb"], 2),
-                    round(median["broker_rss_mb"]),
+                    *_of_the_process(median),
                 )
             )
     _client.print_table(
@@ -202,3 +200,13 @@ def _print(results: list[suite.CaseResult]) -> None:
         ),
         rows,
     )  # fmt: skip
+
+
+def _of_the_process(median: dict[str, float]) -> tuple[str, str, str]:
+    if not median["broker_rss_mb"]:
+        return "-", "-", "-"  # nobody has told which process it is
+    return (
+        f"{median['broker_cpu_s_per_mrecords']:.3f}",
+        f"{median['broker_cpu_s_per_gb']:.2f}",
+        f"{median['broker_rss_mb']:.0f}",
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pylog.bench import suite
 from pylog.bench.load import Compression, Load, LoadError, Measurement, Mode, run
-from pylog.bench.report import write_report
+from pylog.bench.report import sweep_charts, write_report
 
 
 def measurement(records_per_s: float) -> Measurement:
@@ -30,10 +31,10 @@ def test_a_sweep_is_the_product_and_names_only_what_varies() -> None:
     }
     cases = list(suite.sweep(Load(), axes))
     assert [name for name, _ in cases] == [
-        "batch_records=1, compression=none",
-        "batch_records=1, compression=lz4",
-        "batch_records=10, compression=none",
-        "batch_records=10, compression=lz4",
+        "batch 1, none",
+        "batch 1, lz4",
+        "batch 10, none",
+        "batch 10, lz4",
     ]
     assert all(load.connections == 4 for _, load in cases)
 
@@ -70,3 +71,36 @@ def test_a_load_that_makes_no_sense_is_refused() -> None:
         run("127.0.0.1", 1, "t", Load(depth=0), warmup_s=0, measure_s=0.1)
     with pytest.raises(LoadError, match="rate"):
         run("127.0.0.1", 1, "t", Load(mode=Mode.END_TO_END), warmup_s=0, measure_s=0.1)
+
+
+def test_a_suite_says_which_target_nobody_listens_at() -> None:
+    targets = [suite.Target("absent", "127.0.0.1", 1)]
+    with pytest.raises(LoadError, match=r"cannot connect to absent, 127\.0\.0\.1:1"):
+        suite.run_suite(targets, [("case", Load())], suite.Timing())
+
+
+def test_what_is_unknown_of_a_broker_without_a_process_is_not_shown_as_zero(tmp_path: Path) -> None:
+    unknown = replace(
+        measurement(5), broker_rss_mb=0, broker_cpu_us_per_request=0, broker_cpu_s_per_gb=0,
+        broker_cpu_s_per_mrecords=0,
+    )  # fmt: skip
+    results = [suite.CaseResult(f"{n}", Load(batch_records=n), {"b": [unknown]}) for n in (1, 2)]
+    path = tmp_path / "report.html"
+    write_report(suite.document(results, suite.Timing()), path)
+    page = path.read_text()
+    assert "Broker CPU against" not in page
+    assert "<td>-</td>" in page
+
+
+def test_a_sweep_with_many_lines_is_drawn_in_charts_of_their_own() -> None:
+    axes = {"batch_records": [1, 10], "connections": [1, 2, 4, 8], "depth": [1, 2, 4]}
+    results = [
+        suite.CaseResult(name, load, {"b": [measurement(1)]})
+        for name, load in suite.sweep(Load(), axes)
+    ]
+    charts = sweep_charts([suite.case_document(result) for result in results])
+    throughput = [chart for chart in charts if chart["title"].startswith("Throughput")]
+    assert [chart["title"] for chart in throughput] == [
+        f"Throughput against records per batch ({depth} in flight)" for depth in (1, 2, 4)
+    ]
+    assert all(len(chart["series"]) == 4 for chart in throughput if chart["kind"] == "lines")
