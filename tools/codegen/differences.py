@@ -225,6 +225,11 @@ BEHAVIOUR: tuple[tuple[str, str], ...] = (
         "the end is decided (`docs/adr/0005-coordinators.md`).",
     ),
     (
+        "Streams groups",
+        "A member that reports other tasks than it has been given, as a client does after an "
+        "error, is told its tasks again. Kafka's broker leaves it so until its rebalance timeout.",
+    ),
+    (
         "Metrics",
         "They are served to Prometheus at `metrics.listen`, with what clients push (KIP-714). "
         "There is no JMX.",
@@ -232,7 +237,8 @@ BEHAVIOUR: tuple[tuple[str, str], ...] = (
     (
         "Rules of access",
         "OffsetFetch leaves out topics that may not be described, where Kafka gives each an "
-        "error. Heartbeats of groups don't check the topics that are subscribed to.",
+        "error. Heartbeats of consumer and share groups don't check the topics that are "
+        "subscribed to.",
     ),
 )
 """What a user may notice, beside what single keys don't do."""
