@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
@@ -27,8 +27,8 @@ _LAST = attrgetter("last")
 class OffsetRanges(Generic[V]):
     """Ranges by offset. Iterates over them from the lowest."""
 
-    def __init__(self) -> None:
-        self._ranges: list[Range[V]] = []
+    def __init__(self, ranges: Iterable[Range[V]] = ()) -> None:
+        self._ranges: list[Range[V]] = list(ranges)
 
     def __iter__(self) -> Iterator[Range[V]]:
         return iter(self._ranges)
@@ -40,6 +40,11 @@ class OffsetRanges(Generic[V]):
     def last(self) -> int:
         """The highest offset in the map; -1 when it is empty."""
         return self._ranges[-1].last if self._ranges else -1
+
+    def from_offset(self, offset: int) -> Iterator[Range[V]]:
+        """The ranges that reach to an offset or lie above it."""
+        for index in range(bisect_left(self._ranges, offset, key=_LAST), len(self._ranges)):
+            yield self._ranges[index]
 
     def put(self, first: int, last: int, value: V) -> None:
         """Give every offset of a range this value."""

@@ -176,7 +176,6 @@ class ShareLeader:
         limits = self._config().limits
         change = self._live.acknowledge(member_id, batches, limits, _clock_ms())
         self.waiters.wake()
-        self._set_lock_timer()
         await self._store(change)
 
     async def release(self, member_id: str) -> None:
@@ -184,7 +183,6 @@ class ShareLeader:
         if self._machine is not None and self._machine.acquired_by(member_id):
             change = self._machine.release(member_id, self._config().limits)
             self.waiters.wake()
-            self._set_lock_timer()
             await self._store(change)
 
     async def find(self, max_records: int, max_bytes: int) -> Found | None:
@@ -228,7 +226,7 @@ class ShareLeader:
         acquired = self._acquire(wish, found, self._config())
         if not acquired:
             return None
-        self._set_lock_timer()
+        self._watch_locks(_clock_ms() + self._config().limits.lock_ms)
         first, last = acquired[0].first_offset, acquired[-1].last_offset
         batches = [
             batch
@@ -266,21 +264,27 @@ class ShareLeader:
 
     # ---- locks ----
 
-    def _set_lock_timer(self) -> None:
+    def _watch_locks(self, end_ms: int) -> None:
+        """Look at the locks then, or sooner; they may have been given back by that time."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + max(end_ms - _clock_ms(), 1) / 1000
         if self._lock_timer is not None:
+            if self._lock_timer.when() <= due:
+                return
             self._lock_timer.cancel()
-            self._lock_timer = None
-        end_ms = None if self._machine is None else self._machine.next_lock_end_ms()
-        if end_ms is not None:
-            delay = max(end_ms - _clock_ms(), 1) / 1000
-            self._lock_timer = asyncio.get_running_loop().call_later(delay, self._on_lock_end)
+        self._lock_timer = loop.call_at(due, self._on_lock_end)
 
     def _on_lock_end(self) -> None:
+        self._lock_timer = None
         if self._machine is None:
             return
         change = self._machine.expire(self._config().limits, _clock_ms())
+        end_ms = self._machine.next_lock_end_ms()
+        if end_ms is not None:
+            self._watch_locks(end_ms)
+        if not change.batches:
+            return
         self.waiters.wake()
-        self._set_lock_timer()
         self._start(self._store_quietly(change))
 
     async def _store_quietly(self, change: Change) -> None:

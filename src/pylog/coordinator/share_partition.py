@@ -150,13 +150,16 @@ class SharePartition:
     def __init__(self, start_offset: int, batches: Iterable[StateBatch] = ()) -> None:
         self.start_offset = start_offset
         self._offsets: OffsetRanges[InFlight] = OffsetRanges()
+        self._done = 0  # offsets from the start offset on that are done
+        self._nothing_below = start_offset  # nobody can be given what lies below
         for batch in batches:
             state = RecordState(batch.state)
             if state is RecordState.ACQUIRED:  # a lock does not outlive its broker
                 state = RecordState.AVAILABLE
             if batch.last_offset >= start_offset:
                 first = max(batch.first_offset, start_offset)
-                self._offsets.put(first, batch.last_offset, InFlight(state, batch.deliveries))
+                self._put(first, batch.last_offset, InFlight(state, batch.deliveries))
+        self._count_done()
         self._trim()
 
     # ---- looking ----
@@ -168,12 +171,15 @@ class SharePartition:
 
     def next_offset(self, limits: Limits) -> int | None:
         """Where to read for the next member; None: too many records are in flight."""
-        at = self.start_offset
-        for item in self._offsets:
+        at = max(self.start_offset, self._nothing_below)
+        for item in self._offsets.from_offset(at):
             if item.first > at or item.value.state is RecordState.AVAILABLE:
-                return at
+                break
             at = item.last + 1
-        return at if at - self.start_offset < limits.in_flight else None
+        self._nothing_below = at
+        if at < self.end_offset or at - self.start_offset < limits.in_flight:
+            return at
+        return None
 
     def next_lock_end_ms(self) -> int | None:
         """When the first lock is over; None when nothing is acquired."""
@@ -249,7 +255,7 @@ class SharePartition:
             last = min(last, first + room - 1)
             if first > last:
                 break
-            self._offsets.put(first, last, lock._replace(deliveries=deliveries))
+            self._put(first, last, lock._replace(deliveries=deliveries))
             taken.append(Acquired(first, last, deliveries))
             room -= last - first + 1
         return taken
@@ -257,7 +263,7 @@ class SharePartition:
     def _archive_unread(self, first: int, last: int) -> None:
         for item in self._offsets.over(max(first, self.start_offset), last):
             if item.value is None or item.value.state is RecordState.AVAILABLE:
-                self._offsets.put(item.first, item.last, InFlight(RecordState.ARCHIVED, 0))
+                self._put(item.first, item.last, InFlight(RecordState.ARCHIVED, 0))
         self._trim()
 
     # ---- acknowledging ----
@@ -332,6 +338,7 @@ class SharePartition:
         if offset > self.start_offset:
             self.start_offset = offset
             self._offsets.drop_below(offset)
+            self._count_done()
             self._trim()
         return self._change([])
 
@@ -341,7 +348,7 @@ class SharePartition:
         """``rejected``: first offsets of pieces that a member did not want."""
         stored, letters = [], []
         for first, last, value in pieces:
-            self._offsets.put(first, last, value)
+            self._put(first, last, value)
             if not _is_acquired(value):
                 stored.append(StateBatch(first, last, value.state, value.deliveries))
             if value.state is RecordState.ARCHIVING:
@@ -349,14 +356,25 @@ class SharePartition:
                 letters.append(DeadLetter(first, last, value.deliveries, failure))
         self._trim()
         live = [batch for batch in stored if batch.last_offset >= self.start_offset]
-        done = sum(len(item) for item in self._offsets if item.value.state in DONE)
-        return Change(self.start_offset, live, done, letters)
+        return Change(self.start_offset, live, self._done, letters)
+
+    def _put(self, first: int, last: int, value: InFlight) -> None:
+        """No offset that is done is ever put again."""
+        self._offsets.put(first, last, value)
+        if value.state in DONE:
+            self._done += last - first + 1
+        elif value.state is RecordState.AVAILABLE:
+            self._nothing_below = min(self._nothing_below, first)
+
+    def _count_done(self) -> None:
+        self._done = sum(len(item) for item in self._offsets if item.value.state in DONE)
 
     def _trim(self) -> None:
         """Move the start offset over what is done."""
         for item in self._offsets:
             if item.first > self.start_offset or item.value.state not in DONE:
                 break
+            self._done -= len(item)
             self.start_offset = item.last + 1
         self._offsets.drop_below(self.start_offset)
 

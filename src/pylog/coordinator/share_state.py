@@ -31,6 +31,7 @@ from pylog.protocol.uuids import uuid_from_text, uuid_to_text
 
 UNSET = -1  # start offset that nobody has chosen yet
 NO_EPOCH = 0  # of the leader, until one has read the state
+Ranges = OffsetRanges[tuple[int, int]]  # state and deliveries
 
 
 class SharePartitionKey(NamedTuple):
@@ -56,16 +57,25 @@ class SharePartitionKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShareState:
-    """What is known of a share partition; ``done_count`` -1: not told."""
+    """What is known of a share partition; ``done_count`` -1: not told. ``ranges`` have the state
+    and the deliveries of offsets, and are changed in place by what is replayed."""
 
     state_epoch: int
     leader_epoch: int = NO_EPOCH
     start_offset: int = UNSET
     done_count: int = -1
-    batches: tuple[StateBatch, ...] = ()
+    ranges: Ranges = field(default_factory=OffsetRanges)
     snapshot_epoch: int = 0
     created_ms: int = 0
     updates: int = 0  # since the snapshot
+
+    @property
+    def batches(self) -> tuple[StateBatch, ...]:
+        return tuple(StateBatch(item.first, item.last, *item.value) for item in self.ranges)
+
+    def copy(self) -> ShareState:
+        """It stays as it is now."""
+        return replace(self, ranges=OffsetRanges(self.ranges))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,7 @@ class ShareStateShard:
             self._write_change(
                 key, state, StateWrite(leader_epoch, state.state_epoch, UNSET), now_ms, out
             )
-        out.reply(promise, state)
+        out.reply(promise, state.copy())
         return out
 
     def write(
@@ -132,6 +142,8 @@ class ShareStateShard:
     ) -> Effects:
         _check_numbers(key, "leader", write.leader_epoch)
         _check_numbers(key, "state", write.state_epoch)
+        if any(batch.first_offset > batch.last_offset for batch in write.batches):
+            raise ApiError(ErrorCode.INVALID_REQUEST, "A range of offsets ends before it begins.")
         state = self.find(key)
         if write.leader_epoch < state.leader_epoch:
             raise ApiError(ErrorCode.FENCED_LEADER_EPOCH)
@@ -174,7 +186,7 @@ class ShareStateShard:
         out: Effects,
     ) -> None:
         if state.updates >= self._updates_per_snapshot:
-            after = replace(_changed(state, write), snapshot_epoch=state.snapshot_epoch + 1)
+            after = replace(_changed(state.copy(), write), snapshot_epoch=state.snapshot_epoch + 1)
             _write_snapshot(key, after, now_ms, out)
         else:
             _write_update(key, state.snapshot_epoch, write, out)
@@ -241,24 +253,19 @@ def _check_numbers(key: SharePartitionKey, whose: str = "", epoch: int = 0) -> N
 
 
 def _changed(state: ShareState, write: StateWrite) -> ShareState:
-    """The state after a write: newer batches lie over older ones, what is done goes."""
+    """The state after a write: newer batches lie over older ones, what is done goes. The ranges
+    are those of the state before, changed."""
     start = state.start_offset if write.start_offset == UNSET else write.start_offset
+    for batch in write.batches:
+        state.ranges.put(batch.first_offset, batch.last_offset, (batch.state, batch.deliveries))
+    state.ranges.drop_below(start)
     return replace(
         state,
         leader_epoch=max(write.leader_epoch, state.leader_epoch),
         start_offset=start,
         done_count=write.done_count,
-        batches=_merged((*state.batches, *write.batches), start),
         updates=state.updates + 1,
     )
-
-
-def _merged(batches: Iterable[StateBatch], start_offset: int) -> tuple[StateBatch, ...]:
-    ranges: OffsetRanges[tuple[int, int]] = OffsetRanges()
-    for batch in batches:
-        ranges.put(batch.first_offset, batch.last_offset, (batch.state, batch.deliveries))
-    ranges.drop_below(start_offset)
-    return tuple(StateBatch(item.first, item.last, *item.value) for item in ranges)
 
 
 def done_count(state: ShareState) -> int:
@@ -328,12 +335,15 @@ def _write_update(
 
 
 def _restored(value: ShareSnapshotValue) -> ShareState:
+    ranges: Ranges = OffsetRanges()
+    for batch in _batches_of(value.state_batches):
+        ranges.put(batch.first_offset, batch.last_offset, (batch.state, batch.deliveries))
     return ShareState(
         state_epoch=value.state_epoch,
         leader_epoch=value.leader_epoch,
         start_offset=value.start_offset,
         done_count=value.delivery_complete_count,
-        batches=_batches_of(value.state_batches),
+        ranges=ranges,
         snapshot_epoch=value.snapshot_epoch,
         created_ms=value.create_timestamp,
     )
