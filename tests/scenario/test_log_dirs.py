@@ -11,12 +11,27 @@ from pathlib import Path
 import pytest
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.faulty_disk import FaultyDisk
-from tests.support.records import delete_topic, fetch, offline_partitions, produce
+from tests.support.load import IdempotentLoad, Watcher, create_topic, read_all
+from tests.support.records import (
+    delete_records,
+    delete_topic,
+    fetch,
+    offline_partitions,
+    produce,
+    start_of,
+)
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 from tests.unit.apis.topics import make_topic
 
+from pylog.log.layout import DataFolder, read_identity
+from pylog.log.moving import LogCopy
 from pylog.protocol.errors import ErrorCode
+from pylog.protocol.messages.alter_replica_log_dirs import (
+    AlterReplicaLogDir,
+    AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirTopic,
+)
 from pylog.protocol.messages.describe_log_dirs import DescribeLogDirsRequest
 
 FOLDERS = ("one", "two", "three")
@@ -231,3 +246,89 @@ def test_the_tools_work_on_all_folders_at_once(
     assert "topic gone has another id, or there is none" in told
     with pytest.raises(RuntimeError, match=f"both .*two and .*three have {TOPIC}-{index}"):
         broker.start()
+
+
+def move(wire: Wire, index: int, folder: Path) -> int:
+    topic = AlterReplicaLogDirTopic(name=TOPIC, partitions=[index])
+    wanted = AlterReplicaLogDir(path=str(folder), topics=[topic])
+    request = AlterReplicaLogDirsRequest(dirs=[wanted])
+    code: int = wire.ask(request).results[0].partitions[0].error_code
+    return code
+
+
+def home_of(wire: Wire, index: int) -> str:
+    """The one folder of a partition; AssertionError while it is on its way."""
+    (home,) = (
+        Path(item.log_dir).name
+        for item in wire.ask(DescribeLogDirsRequest(topics=None)).results
+        for topic in item.topics
+        for part in topic.partitions
+        if (topic.name, part.partition_index) == (TOPIC, index)
+    )
+    return home
+
+
+def test_a_partition_moves_between_folders_under_load(
+    broker: BrokerProcess, folders: list[Path]
+) -> None:
+    broker.start()
+    create_topic(broker.address, TOPIC, **{"segment.bytes": "65536"})
+    loads = [
+        IdempotentLoad(broker.address, TOPIC),
+        Watcher(broker.address, TOPIC),
+    ]
+    try:
+        with Wire(broker.address) as wire:
+            for folder in (folders[1], folders[2], folders[0], folders[1]):
+                assert move(wire, 0, folder) == ErrorCode.NONE
+                wait_until(lambda name=folder.name: home_of(wire, 0) == name, ignoring=ValueError)
+            delete_records(wire, TOPIC, 10)
+            assert move(wire, 0, folders[2]) == ErrorCode.NONE
+            wait_until(lambda: home_of(wire, 0) == "three", ignoring=ValueError)
+            assert start_of(wire, TOPIC) == (ErrorCode.NONE, 10)
+            assert move(wire, 0, folders[0] / "no") == ErrorCode.LOG_DIR_NOT_FOUND
+            assert move(wire, 9, folders[0]) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    finally:
+        for load in loads:
+            load.cancel()
+    for load in loads:
+        load.end()
+    records = read_all(broker.address, TOPIC)
+    assert records.numbers(0) == list(range(10, loads[0].sent[0]))
+    assert [len(list(folder.glob(f"{TOPIC}-0*"))) for folder in folders] == [0, 0, 1]
+    broker.kill()
+    broker.start()
+    with Wire(broker.address) as wire:
+        assert home_of(wire, 0) == "three"
+        assert start_of(wire, TOPIC) == (ErrorCode.NONE, 10)
+    assert read_all(broker.address, TOPIC).by_place == records.by_place
+    assert broker.terminate() == 0
+    assert verify(*folders) == (0, "all right\n")
+
+
+def test_a_move_that_a_kill_left_half_done_is_finished(
+    broker: BrokerProcess, folders: list[Path]
+) -> None:
+    broker.start()
+    with Wire(broker.address) as wire:
+        make_topic(wire, TOPIC, PARTITIONS)
+        fill(wire)
+    broker.terminate()
+    index = min(logs_in(folders[0]))
+    old, new = (folder / f"{TOPIC}-{index}" for folder in folders[:2])
+    data = DataFolder(folders[1])
+    copy = LogCopy(old, data)
+    copy.catch_up(last=True)
+    (folders[1] / f"{TOPIC}-9.{'0' * 32}-future").mkdir()  # of a move that had only begun
+    identity = read_identity(folders[0])
+    assert identity is not None
+    copy.finish(identity.directory_id)
+    data.close()
+    assert old.exists()
+    broker.start()
+    with Wire(broker.address) as wire:
+        check(wire, set(range(PARTITIONS)))
+        assert (old.exists(), new.exists()) == (False, True)
+    assert broker.terminate() == 0
+    assert not list(folders[1].glob("*-future"))
+    assert verify(*folders) == (0, "all right\n")

@@ -12,22 +12,19 @@ from pathlib import Path
 import pytest
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.faulty_disk import FaultyDisk
-from tests.support.records import delete_topic, fetch, offline_partitions, produce
+from tests.support.records import (
+    delete_records,
+    delete_topic,
+    fetch,
+    offline_partitions,
+    produce,
+    start_of,
+)
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 from tests.unit.apis.topics import make_topic
 
 from pylog.protocol.errors import ErrorCode
-from pylog.protocol.messages.delete_records import (
-    DeleteRecordsPartition,
-    DeleteRecordsRequest,
-    DeleteRecordsTopic,
-)
-from pylog.protocol.messages.list_offsets import (
-    ListOffsetsPartition,
-    ListOffsetsRequest,
-    ListOffsetsTopic,
-)
 
 SLOW, OTHERS = "a-slow", "others"
 COUNT = 20
@@ -50,20 +47,6 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
 def disk(broker: BrokerProcess, tmp_path: Path) -> FaultyDisk:
     """The log of the slow topic can't be read while the disk stalls."""
     return FaultyDisk(broker.data_dir / f"{SLOW}-0", tmp_path)
-
-
-def delete_records(wire: Wire, topic: str, before: int) -> None:
-    part = DeleteRecordsPartition(partition_index=0, offset=before)
-    request = DeleteRecordsRequest(topics=[DeleteRecordsTopic(name=topic, partitions=[part])])
-    assert wire.ask(request).topics[0].partitions[0].error_code == ErrorCode.NONE
-
-
-def start_of(wire: Wire, topic: str) -> tuple[int, int]:
-    """Error code and first offset of partition 0."""
-    part = ListOffsetsPartition(partition_index=0, timestamp=-2)
-    request = ListOffsetsRequest(topics=[ListOffsetsTopic(name=topic, partitions=[part])])
-    (answer,) = wire.ask(request).topics[0].partitions
-    return answer.error_code, answer.offset
 
 
 def killed_with_data(broker: BrokerProcess) -> None:

@@ -6,8 +6,18 @@ from tests.support.wire import Wire
 
 from pylog.codec import Record, decode_batches, encode_batch
 from pylog.protocol.errors import ErrorCode
+from pylog.protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
+)
 from pylog.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from pylog.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from pylog.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
+)
 from pylog.protocol.messages.metadata import MetadataRequest
 from pylog.protocol.messages.produce import (
     PartitionProduceData,
@@ -49,6 +59,20 @@ def fetch(wire: Wire, topic: str, index: int = 0, offset: int = 0) -> bytes | in
 def delete_topic(wire: Wire, name: str) -> None:
     request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name)])
     assert wire.ask(request).responses[0].error_code == ErrorCode.NONE
+
+
+def delete_records(wire: Wire, topic: str, before: int) -> None:
+    part = DeleteRecordsPartition(partition_index=0, offset=before)
+    request = DeleteRecordsRequest(topics=[DeleteRecordsTopic(name=topic, partitions=[part])])
+    assert wire.ask(request).topics[0].partitions[0].error_code == ErrorCode.NONE
+
+
+def start_of(wire: Wire, topic: str) -> tuple[int, int]:
+    """Error code and first offset of partition 0."""
+    part = ListOffsetsPartition(partition_index=0, timestamp=-2)
+    request = ListOffsetsRequest(topics=[ListOffsetsTopic(name=topic, partitions=[part])])
+    (answer,) = wire.ask(request).topics[0].partitions
+    return answer.error_code, answer.offset
 
 
 def offline_partitions(wire: Wire) -> set[tuple[str, int]]:

@@ -1,12 +1,15 @@
 """AlterReplicaLogDirs: move replicas to another log folder of this broker (KIP-113).
 
 Behaviour
+    The answer comes at once; DescribeLogDirs tells when the replica has moved. Meanwhile it is
+    served where it was, but for the moment of the switch. A replica that is told to be where it is
+    stays there, whatever it was told before.
     A folder that is not known, or has failed, is answered with LOG_DIR_NOT_FOUND before the
     partition is looked for, as in Kafka. A log that can't be used has KAFKA_STORAGE_ERROR.
 Version notes
     1  the lowest served; 2 flexible
 Not done
-    Moves: a replica that is elsewhere is answered with INVALID_REPLICA_ASSIGNMENT.
+    A place for a replica that is not there yet.
 """
 
 from __future__ import annotations
@@ -50,6 +53,5 @@ def _code(context: RequestContext, topic: str, index: int, folder: DataFolder | 
         return ErrorCode.KAFKA_STORAGE_ERROR
     if partitions.get(topic, index) is None:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if partitions.folder_of(topic, index) is not folder:
-        return ErrorCode.INVALID_REPLICA_ASSIGNMENT
+    partitions.move((topic, index), folder)
     return ErrorCode.NONE

@@ -1,6 +1,8 @@
 """DescribeLogDirs: the data folders, their free space, and the size of every log in them.
 
 Behaviour
+    A log that is moved to another folder is told in both; in the new one as a future log, which
+    lags by all of its offsets until the switch.
     A folder that has failed is told with KAFKA_STORAGE_ERROR and without its logs. Topics that are
     named but not here are left out, as in Kafka.
 Version notes
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from pylog.apis.context import RequestContext
 from pylog.engine import Partition
@@ -29,17 +32,25 @@ from pylog.protocol.messages.describe_log_dirs import (
 async def handle(
     request: DescribeLogDirsRequest, context: RequestContext
 ) -> DescribeLogDirsResponse:
-    dirs = context.broker.dirs
-    by_folder: dict[DataFolder, list[Partition]] = {folder: [] for folder in dirs.online}
+    dirs, partitions = context.broker.dirs, context.broker.partitions
+    by_folder: dict[DataFolder, list[_Log]] = {folder: [] for folder in dirs.online}
     for partition in _wanted(request, context):
-        folder = context.broker.partitions.folder_of(partition.topic, partition.partition)
-        if folder in by_folder:
-            by_folder[folder].append(partition)
-    online = [_describe(folder, partitions) for folder, partitions in by_folder.items()]
+        key = partition.topic, partition.partition
+        here, future = partitions.folder_of(*key), partitions.moves.targets.get(key)
+        if here in by_folder:
+            by_folder[here].append(_Log(partition, False))
+        if future in by_folder:
+            by_folder[future].append(_Log(partition, True))
+    online = [_describe(folder, logs) for folder, logs in by_folder.items()]
     return DescribeLogDirsResponse(results=online + [_failed(str(path)) for path in dirs.failed])
 
 
-def _describe(folder: DataFolder, partitions: Iterable[Partition]) -> DescribeLogDirsResult:
+class _Log(NamedTuple):
+    partition: Partition
+    is_future: bool  # on its way here
+
+
+def _describe(folder: DataFolder, logs: Iterable[_Log]) -> DescribeLogDirsResult:
     path = str(folder.path.absolute())
     try:
         disk = os.statvfs(path)
@@ -47,7 +58,7 @@ def _describe(folder: DataFolder, partitions: Iterable[Partition]) -> DescribeLo
         return _failed(path)
     return DescribeLogDirsResult(
         log_dir=path,
-        topics=_topics(partitions),
+        topics=_topics(logs),
         total_bytes=disk.f_blocks * disk.f_frsize,
         usable_bytes=disk.f_bavail * disk.f_frsize,
     )
@@ -66,14 +77,17 @@ def _wanted(request: DescribeLogDirsRequest, context: RequestContext) -> Iterabl
     return [partition for partition in found if partition is not None]
 
 
-def _topics(partitions: Iterable[Partition]) -> list[DescribeLogDirsTopic]:
+def _topics(logs: Iterable[_Log]) -> list[DescribeLogDirsTopic]:
     topics: dict[str, DescribeLogDirsTopic] = {}
-    for partition in partitions:
+    for partition, is_future in logs:
         topic = topics.setdefault(partition.topic, DescribeLogDirsTopic(name=partition.topic))
+        offsets = partition.offsets()
         topic.partitions.append(
             DescribeLogDirsPartition(
                 partition_index=partition.partition,
-                partition_size=partition.offsets().size_bytes,
+                partition_size=0 if is_future else offsets.size_bytes,
+                offset_lag=offsets.log_end - offsets.log_start if is_future else 0,
+                is_future_key=is_future,
             )
         )
     return list(topics.values())

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from pylog.cluster.image import INTERNAL_TOPICS, Image, TopicImage
 from pylog.cluster.metadata import Metadata
+from pylog.cluster.moves import Moves
 from pylog.cluster.placement import Marks, Placement
 from pylog.cluster.recovery import Recovery
 from pylog.cluster.store import Store
@@ -19,6 +20,7 @@ from pylog.config import BrokerConfig
 from pylog.engine import Engine, EngineError, LogConfig, OpenedLog, Partition, PartitionSpec
 from pylog.log.dirs import LogDirs
 from pylog.log.layout import DataFolder, delete_log, make_log_folder, read_topic_id, set_aside
+from pylog.log.moving import LogCopy, end_move
 from pylog.log.settings import log_config, spread_rolls
 from pylog.options import TOPIC
 
@@ -64,6 +66,7 @@ class LocalPartitions:
         self._on_failure = on_failure
         self._node_id = config.integer("node.id")
         self._placement = Placement(dirs)
+        self._moves = Moves(self._switch)
         self._open: dict[Key, Partition] = {}
         self._by_topic: dict[str, dict[int, Partition]] = {}
         self._by_handle: dict[int, Partition] = {}
@@ -246,11 +249,15 @@ class LocalPartitions:
 
     def _forget(self, partition: Partition) -> None:
         key = partition.topic, partition.partition
+        self._take_out(partition)
+        self._offline.discard(key)
+        self._placement.forget(key)
+
+    def _take_out(self, partition: Partition) -> None:
+        key = partition.topic, partition.partition
         del self._open[key]
         del self._by_handle[partition.handle]
-        self._offline.discard(key)
         self._uncleanable.discard(key)
-        self._placement.forget(key)
         siblings = self._by_topic[partition.topic]
         del siblings[partition.partition]
         if not siblings:
@@ -431,6 +438,47 @@ class LocalPartitions:
         if folder is self._dirs.first or not self._dirs.online:
             self._on_failure(f"{folder.path} has failed: {error}")
 
+    # ---- moves ----
+
+    @property
+    def moves(self) -> Moves:
+        """Logs that are on their way to another data folder."""
+        return self._moves
+
+    def move(self, key: Key, target: DataFolder) -> None:
+        """Begin to move an open log to another data folder; to its own: leave it there."""
+        source = self._placement.folder_of(key)
+        if source is None or source is target:
+            self._moves.cancel(key)
+        elif self._moves.targets.get(key) is not target:
+            self._begin(self._moves.move(key, source, target))
+
+    async def _switch(self, key: Key, target: DataFolder, copy: LogCopy) -> None:
+        """Close a log, have the rest of it copied, and open it at its new place; or, when that
+        fails, at the old one (OSError)."""
+        async with self._busy:
+            partition, source = self._open.get(key), self._placement.folder_of(key)
+            if partition is None or source is None or key in self._offline or self._stopping:
+                raise OSError(f"{key[0]}-{key[1]} is not open")
+            marks = self._marks_of(source)[key]
+            self._take_out(partition)
+            self._recovering[key] = partition.topic_id
+            closed = await self._close_all([partition])
+            try:
+                if not closed or target not in self._dirs.online:
+                    raise OSError(f"{key[0]}-{key[1]} can't be closed, or {target.path} has failed")
+                await asyncio.to_thread(copy.catch_up, last=True)
+                others = self._marks_of(target)
+                await asyncio.to_thread(self._placement.write_marks, target, others | {key: marks})
+                await asyncio.to_thread(copy.finish, source.directory_id)
+                self._placement.put(key, target, marks)
+            finally:
+                topic = self._metadata.image.topics.get(key[0])
+                specs = self._specs([(topic, key[1])] if topic is not None else [], new=False)
+                await self._open_specs([spec._replace(clean_shutdown=closed) for spec in specs])
+            old, new = source.log_folder(*key), target.log_folder(*key)
+            await asyncio.to_thread(end_move, Path(new), Path(old))
+
     # ---- checkpoints and the end ----
 
     async def checkpoint(self) -> None:
@@ -462,6 +510,7 @@ class LocalPartitions:
         Nothing may be appended any more.
         """
         self._stopping = True
+        self._moves.cancel_all()
         self._engine.cancel_openings()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._busy:
@@ -475,8 +524,10 @@ class LocalPartitions:
             for key in keys
             if key in self._open
         }
-        partitions = [self._open.pop(key) for key in ends]
-        closed = await self._close(partitions)
+        partitions = [self._open[key] for key in ends]
+        for partition in partitions:
+            self._take_out(partition)
+        closed = await self._close_all(partitions)
         try:
             self._placement.write_marks(folder, marks | ends if closed else marks)
         except OSError as error:
@@ -486,9 +537,7 @@ class LocalPartitions:
             closed and self._offline.isdisjoint(keys) and self._recovering.keys().isdisjoint(keys)
         )
 
-    async def _close(self, partitions: Sequence[Partition]) -> bool:
-        for partition in partitions:
-            del self._by_handle[partition.handle]
+    async def _close_all(self, partitions: Sequence[Partition]) -> bool:
         try:
             await self._engine.close_partitions(partitions, delete=False)
         except EngineError as error:

@@ -109,11 +109,13 @@ class Placement:
         self.put(key, folder)
         return folder
 
-    def put(self, key: Key, folder: DataFolder) -> None:
+    def put(self, key: Key, folder: DataFolder, marks: Marks | None = None) -> None:
         """A log is in a folder now."""
         self.forget(key)
         self._homes[key] = folder
         self._counts[folder] += 1
+        if marks is not None:
+            self._marks[key] = marks
 
     def forget(self, key: Key) -> None:
         """A log is nowhere any more."""

@@ -20,6 +20,7 @@ from pylog.log.layout import (
     random_id,
     read_identity,
 )
+from pylog.log.moving import end_move, was_moved_from
 
 _log = logging.getLogger(__name__)
 
@@ -133,16 +134,27 @@ class LogDirs:
             raise WrongFolder(f"{store} is missing, but there are logs: restore it from a backup")
 
     def find_logs(self) -> dict[Key, DataFolder]:
-        """Where each log is; WrongFolder when two folders have the same."""
+        """Where each log is; WrongFolder when two folders have the same.
+
+        A move that an earlier run has left half done is finished.
+        """
         found: dict[Key, DataFolder] = {}
 
         def look(folder: DataFolder) -> None:
             for key in folder.log_names():
                 twin = found.setdefault(key, folder)
                 if twin is not folder:
-                    raise WrongFolder(
-                        f"both {twin.path} and {folder.path} have {key[0]}-{key[1]}; {_ADVICE}"
-                    )
+                    found[key] = _moved(key, twin, folder)
 
         self.each(look)
         return found
+
+
+def _moved(key: Key, one: DataFolder, other: DataFolder) -> DataFolder:
+    """Which of two folders a log was moved to; the log in the other one is deleted."""
+    for old, new in ((one, other), (other, one)):
+        moved = Path(new.log_folder(*key))
+        if was_moved_from(moved, old):
+            end_move(moved, Path(old.log_folder(*key)))
+            return new
+    raise WrongFolder(f"both {one.path} and {other.path} have {key[0]}-{key[1]}; {_ADVICE}")

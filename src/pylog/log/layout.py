@@ -35,7 +35,7 @@ _PARTITION_META: Final = "partition.metadata"
 _META_VERSION: Final = "1"
 _PARTITION_TEXT: Final = re.compile(r"version: (?P<version>\d+)\ntopic_id: (?P<id>\S+)\n?")
 _FOLDER_NAME: Final = re.compile(r"(?P<topic>[a-zA-Z0-9._-]+)-(?P<partition>\d+)")
-_DELETED_NAME: Final = re.compile(r".+\.[0-9a-f]{32}-delete")
+_DELETED_NAME: Final = re.compile(r".+\.[0-9a-f]{32}-(delete|future)")
 
 
 class FolderTaken(Exception):
@@ -140,7 +140,7 @@ class DataFolder:
         return _log_names(self.path).keys()
 
     def remove_deleted(self) -> None:
-        """Finish the deletions that an earlier run has begun."""
+        """Finish the deletions, and forget the moves, that an earlier run has begun."""
         for entry in list(os.scandir(self.path)):
             if _DELETED_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
                 import shutil
