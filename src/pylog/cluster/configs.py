@@ -186,6 +186,20 @@ def check_group_configs(config: BrokerConfig, overrides: Texts) -> None:
         raise ApiError(
             ErrorCode.INVALID_CONFIG, f"streams.num.standby.replicas must be at most {most}."
         )
+    for kind in ("consumer", "share", "streams"):
+        _check_session(config, overrides, kind)
+
+
+def _check_session(config: BrokerConfig, overrides: Texts, kind: str) -> None:
+    """A session has to outlast the wait for a heartbeat, where a group changes one of them."""
+    session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"
+    if not overrides.keys() & {session, heartbeat}:
+        return
+    session_ms, heartbeat_ms = (
+        int(overrides.get(name, config.integer(f"group.{name}"))) for name in (session, heartbeat)
+    )
+    if session_ms <= heartbeat_ms:
+        raise ApiError(ErrorCode.INVALID_CONFIG, f"{session} must be greater than {heartbeat}.")
 
 
 _BOUNDED_OF_GROUP: Final = {

@@ -157,7 +157,7 @@ GROUP: Final = Table(
         _group(
             "streams.rack.aware.assignment.tags",
             "group.streams.rack.aware.assignment.tags",
-            "Client tags that the members are to have.",
+            "Client tags that the members are told to have when they have not.",
         ),
         Option(
             "streams.assignor.name",

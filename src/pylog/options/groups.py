@@ -336,7 +336,7 @@ OPTIONS: Final = (
     items(
         "group.streams.rack.aware.assignment.tags",
         "",
-        "Client tags that members of streams groups are to have, to spread standbys by.",
+        "Client tags that members of streams groups are told to have when they have not.",
     ),
     # ---- transactions ----
     integer(
