@@ -244,6 +244,13 @@ def test_max_message_bytes_is_enforced(create: Callable[..., Topic]) -> None:
     assert topic.produce(batch(b"v" * 500)).error_code == 0
 
 
+def test_a_batch_larger_than_a_segment_is_refused(create: Callable[..., Topic]) -> None:
+    topic = create(max_message_bytes="3000000", segment_bytes="1048576")
+    answer = topic.produce(batch(b"v" * 1_100_000))
+    assert answer.error_code == ErrorCode.RECORD_LIST_TOO_LARGE
+    assert topic.produce(batch(b"v" * 1_000_000)).error_code == 0
+
+
 def test_a_keyless_record_on_a_compacted_topic_is_named(create: Callable[..., Topic]) -> None:
     topic = create(cleanup_policy="compact")
     answer = topic.produce(batch(b"value", key=None))
@@ -268,6 +275,42 @@ def test_log_append_time_is_told_and_stored(create: Callable[..., Topic]) -> Non
     assert before_ms <= answer.log_append_time_ms <= int(time.time() * 1000)
     (record,) = next(decode_batches(topic.fetch(0).records))
     assert record.timestamp_ms == answer.log_append_time_ms
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "same_as"),
+    [
+        ("gzip", "1", 1),
+        ("gzip", "9", 9),
+        ("lz4", "12", 12),
+        ("lz4", "9", None),  # Kafka's default: the fast compressor
+        ("zstd", "1", 1),
+        ("zstd", "15", 15),
+    ],
+)
+def test_compression_is_done_at_the_level_of_the_topic(
+    create: Callable[..., Topic], kind: str, level: str, same_as: int | None
+) -> None:
+    value = b"".join(b"%d %d " % (number, number * number) for number in range(20_000))
+    topic = create(compression_type=kind, **{f"compression_{kind}_level": level})
+    assert topic.produce(batch(value)).error_code == 0
+    stored = next(decode_batches(topic.fetch(0).records))
+    assert stored.size == len(batch(value, compression=Compression[kind.upper()], level=same_as))
+
+
+def test_old_timestamps_are_refused_where_the_topic_says_so(create: Callable[..., Topic]) -> None:
+    topic = create(message_timestamp_before_max_ms="60000")
+    now_ms = int(time.time() * 1000)
+    records = [Record(b"key", b"value", now_ms), Record(b"key", b"value", now_ms - 3_600_000)]
+    answer = topic.produce(encode_batch(records))
+    assert answer.error_code == ErrorCode.INVALID_TIMESTAMP
+    assert [error.batch_index for error in answer.record_errors] == [1]
+    assert topic.produce(encode_batch(records[:1])).error_code == 0
+
+
+def test_append_time_knows_no_bounds(create: Callable[..., Topic]) -> None:
+    topic = create(message_timestamp_before_max_ms="1", message_timestamp_type="LogAppendTime")
+    assert topic.produce(encode_batch([Record(b"key", b"value", 1)])).error_code == 0
 
 
 def test_compression_of_the_topic_replaces_that_of_the_producer(

@@ -20,6 +20,7 @@ static const char *const texts[PL_ERR_COUNT] = {
     [PL_ERR_IO] = "input or output failed",
     [PL_ERR_OUT_OF_RANGE] = "offset out of range",
     [PL_ERR_TOO_LARGE] = "batch too large",
+    [PL_ERR_ABOVE_SEGMENT] = "batch larger than a segment",
     [PL_ERR_TIMESTAMP] = "timestamp out of bounds",
     [PL_ERR_RECORD] = "record refused",
     [PL_ERR_DUPLICATE_SEQUENCE] = "duplicate sequence",

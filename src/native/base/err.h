@@ -25,7 +25,8 @@ enum pl_err {
     PL_ERR_IO,          /* EIO and every unplanned errno: the log goes offline */
     PL_ERR_OUT_OF_RANGE, /* an offset outside [log start, bound] */
     /* refusals of an append, see log/log.h */
-    PL_ERR_TOO_LARGE,            /* batch above max.message.bytes or segment.bytes */
+    PL_ERR_TOO_LARGE,            /* batch above max.message.bytes */
+    PL_ERR_ABOVE_SEGMENT,        /* batch above segment.bytes */
     PL_ERR_TIMESTAMP,            /* timestamp outside the topic's bounds */
     PL_ERR_RECORD,               /* a record the topic does not take (no key on a compacted topic) */
     PL_ERR_DUPLICATE_SEQUENCE,   /* older than the last five batches of this producer */

@@ -13,6 +13,8 @@ int16_t pl_error_code(enum pl_err err) {
         return PL_KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT;
     case PL_ERR_TOO_LARGE:
         return PL_KAFKA_MESSAGE_TOO_LARGE;
+    case PL_ERR_ABOVE_SEGMENT:
+        return PL_KAFKA_RECORD_LIST_TOO_LARGE;
     case PL_ERR_TIMESTAMP:
         return PL_KAFKA_INVALID_TIMESTAMP;
     case PL_ERR_OUT_OF_RANGE:

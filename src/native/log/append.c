@@ -86,9 +86,10 @@ static enum pl_err check_size(const struct pl_log *log, const struct pl_batch_he
     if (pl_batch_size(header) != n) {
         return PL_ERR_INVALID; /* a client sends one batch a partition */
     }
-    bool fits =
-        (int64_t)n <= log->config.max_message_bytes && (int64_t)n <= log->config.segment_bytes;
-    return fits ? PL_OK : PL_ERR_TOO_LARGE;
+    if ((int64_t)n > log->config.max_message_bytes) {
+        return PL_ERR_TOO_LARGE;
+    }
+    return (int64_t)n > log->config.segment_bytes ? PL_ERR_ABOVE_SEGMENT : PL_OK;
 }
 
 static enum pl_err check_control(const struct pl_log *log, const struct pl_append *append,

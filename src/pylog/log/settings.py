@@ -19,6 +19,9 @@ _COMPRESSION: Final = {
     "lz4": 3,
     "zstd": 4,
 }
+# Levels that ask for what the library does by itself. For lz4 Apache Kafka takes the fast
+# compressor at its default level, and the strong one at any other.
+_USUAL_LEVELS: Final = {"gzip": -1, "lz4": 9}
 _DURABILITY: Final = {"fsync": Durability.FSYNC, "os": Durability.OS}
 _TIMESTAMP_TYPES: Final = {
     "CreateTime": TimestampType.CREATE_TIME,
@@ -80,7 +83,7 @@ def _compression_level(compression: str, value: Any) -> int | None:
     if compression not in ("gzip", "lz4", "zstd"):
         return None
     level: int = value(f"compression.{compression}.level")
-    return None if compression == "gzip" and level == -1 else level
+    return None if level == _USUAL_LEVELS.get(compression) else level
 
 
 def spread_rolls(settings: LogConfig, jitter_ms: int, topic: str, partition: int) -> LogConfig:
