@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -24,7 +25,11 @@ def run_groups(
     after_each: Callable[[], None],
     failed: Callable[[str, Exception], None],
 ) -> None:
-    """Runs them all; one that fails is told of and does not keep the others from running."""
+    """Runs them all; one that fails is told of and does not keep the others from running.
+
+    A termination signal ends the group as ctrl-c does, so that it stops what it has started.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name, group in groups.items():
         say(f"== {name}")
         try:

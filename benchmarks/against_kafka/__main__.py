@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,6 @@ def main(
     timing = suite.Timing(warmup, seconds, repeats)
     findings = Findings()
     notes: list[str] = []
-    failures: list[str] = []
     with tempfile.TemporaryDirectory(dir=folder, prefix="against-kafka-") as base:
         settings = Settings(
             Path(base), kafka_script or prepare_kafka(), prepare_generator(loadgen), timing,
@@ -100,8 +100,7 @@ def main(
         }
 
         def failed(name: str, error: Exception) -> None:
-            notes.append(f"The group '{name}' ended early: {error!r}.")
-            failures.append(name)
+            findings.failures.append(f"The group '{name}' ended early: {error!r}.")
             groups.close()
 
         chosen = {
@@ -109,8 +108,9 @@ def main(
             for name, step in steps.items()
             if only is None or only in name or name in ("touch", "close")
         }
-        run_groups(chosen, lambda: write(findings, timing, notes, out), failed)
-    sys.exit(bool(failures))
+        with closing(groups):
+            run_groups(chosen, lambda: write(findings, timing, notes, out), failed)
+    sys.exit(bool(findings.failures))
 
 
 def touch_memory(gigabytes: float) -> str:
@@ -149,7 +149,7 @@ def write(findings: Findings, timing: suite.Timing, notes: list[str], out: Path)
         timing,
         title="pylog beside Apache Kafka",
         command=shlex.join(["python", "-m", "benchmarks.against_kafka", *sys.argv[1:]]),
-        notes=[*NOTES, *notes],
+        notes=[*NOTES, *notes, *findings.failures],
         tables={title: rows for title, rows in tables.items() if len(rows) > 1},
         charts=charts_of(findings),
         comparisons=[one.document() for one in findings.comparisons],

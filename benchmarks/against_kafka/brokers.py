@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.against_kafka.comparison import KAFKA, PYLOG
@@ -90,6 +91,11 @@ class Pylog:
         self._process.send_signal(how)
         self._process.wait()
 
+    def kill(self) -> None:
+        """Nothing of it runs afterwards, whatever state it was in."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop(signal.SIGKILL)
+
 
 class Kafka:
     """Apache Kafka by the script of the peers folder."""
@@ -129,6 +135,11 @@ class Kafka:
         """Sends the signal and waits for the end."""
         os.kill(self.pid, how)
         subprocess.run(["bash", self._script, "stop", self.folder], check=True)
+
+    def kill(self) -> None:
+        """Nothing of it runs afterwards, whatever state it was in."""
+        with suppress(FileNotFoundError, ProcessLookupError):
+            self.stop(signal.SIGKILL)
 
     def tool(self, java_class: str, *arguments: str) -> str:
         """Standard output of a Java tool of the distribution."""

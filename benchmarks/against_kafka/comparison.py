@@ -86,6 +86,7 @@ class Findings:
 
     comparisons: list[Comparison] = field(default_factory=list)
     cases: list[CaseResult] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # what could not be measured
 
     def of_group(self, *groups: str) -> list[Comparison]:
         return [one for one in self.comparisons if one.group in groups]

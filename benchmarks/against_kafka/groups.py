@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
@@ -35,7 +35,7 @@ from benchmarks.against_kafka.comparison import (
 )
 from benchmarks.against_kafka.peers import Generator
 from pylog.bench import suite
-from pylog.bench.load import Load, Measurement, Mode
+from pylog.bench.load import Load, LoadError, Measurement, Mode
 
 STARTS = 3
 IDLE_S = 2.0
@@ -154,11 +154,12 @@ class Groups:
             broker.stop()
             return {FIRST_ANSWER: seconds, IDLE_MEMORY: memory}
 
-        for broker in brokers:
-            broker.start()
-            broker.stop()
         goals = {FIRST_ANSWER: Goal(1 / 15), IDLE_MEMORY: Goal(1 / 8)}
-        self._repeated("start", brokers, way, goals, repeats=STARTS)
+        with _none_left(brokers):
+            for broker in brokers:
+                broker.start()
+                broker.stop()
+            self._repeated("start", brokers, way, goals, repeats=STARTS)
 
     def partitions(self) -> None:
         """Many partitions: created, restarted, restarted after a kill, memory. Once."""
@@ -179,7 +180,9 @@ class Groups:
 
         name = f"{self._set.partitions:,} partitions"
         goals = dict.fromkeys((CREATED, MEMORY, RESTARTED, RECOVERED), Goal(1 / 5))
-        self._repeated(name, (self._kafka(), self._pylog()), way, goals, repeats=1)
+        brokers = (self._kafka(), self._pylog())
+        with _none_left(brokers):
+            self._repeated(name, brokers, way, goals, repeats=1)
 
     # ---- what they are made of ----
 
@@ -213,17 +216,26 @@ class Groups:
                 suite.measure(broker.target, load, suite.Timing(0, 2 * seconds, 1))
 
     def _loads(self, group: str, brokers: Sequence[Broker], found: Sequence[Case]) -> None:
+        """A case that fails does not keep the others from being measured."""
         for case in found:
-            with ExitStack() as running:
-                targets = [broker.target for broker in brokers]
-                if case.ceiling and self._set.generator is not None:
-                    mode = "fetch" if case.load.mode is Mode.FETCH else "produce"
-                    targets.append(running.enter_context(self._set.generator.sink(mode)))
-                (result,) = suite.run_suite(
-                    targets, [(case.name, case.load)], self._set.timing, self._set.say
-                )
+            try:
+                result = self._load(brokers, case)
+            except LoadError as error:
+                self._findings.failures.append(f"{case.name} was not measured: {error}.")
+                self._set.say(self._findings.failures[-1])
+                continue
             self._findings.cases.append(result)
             self._findings.comparisons += of_load(result, case.goals, group)
+
+    def _load(self, brokers: Sequence[Broker], case: Case) -> suite.CaseResult:
+        with ExitStack() as running:
+            targets = [broker.target for broker in brokers]
+            if case.ceiling and self._set.generator is not None:
+                mode = "fetch" if case.load.mode is Mode.FETCH else "produce"
+                targets.append(running.enter_context(self._set.generator.sink(mode)))
+            named = [(case.name, case.load)]
+            (result,) = suite.run_suite(targets, named, self._set.timing, self._set.say)
+            return result
 
     def _repeated(
         self, case: str, brokers: Sequence[Broker], way: Callable[[Broker], dict[Figure, float]],
@@ -270,8 +282,16 @@ class Groups:
 
 def _start(running: ExitStack, brokers: Iterable[Broker]) -> None:
     for broker in brokers:
+        running.callback(broker.kill)
         broker.start()
-        running.callback(broker.stop)
+
+
+@contextmanager
+def _none_left(brokers: Iterable[Broker]) -> Iterator[None]:
+    with ExitStack() as running:
+        for broker in brokers:
+            running.callback(broker.kill)
+        yield
 
 
 def _of_both(produce: Measurement, fetch: Measurement) -> dict[Figure, float]:

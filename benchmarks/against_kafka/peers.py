@@ -6,7 +6,9 @@ All of it is copied to a folder of our own first, built or fetched there on firs
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,10 +56,22 @@ class Generator:
             [self.folder / "sinkd", str(port), str(ANSWER_BYTES[mode])], stderr=subprocess.DEVNULL
         )
         try:
+            _await_listener(port, process)
             yield Target(SINK, "127.0.0.1", port, process.pid, raw=True)
         finally:
             process.terminate()
             process.wait()
+
+
+def _await_listener(port: int, process: subprocess.Popen[bytes]) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                raise
+            time.sleep(0.005)
 
 
 def prepare_generator(folder: Path | None) -> Generator | None:
