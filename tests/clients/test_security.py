@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer
-from tests.clients.kafka_tools import tool_named
+from tests.clients.client import Client
+from tests.clients.conftest import Start
+from tests.clients.kinds import kind_named
+from tests.clients.tool_runner import Tools
 
 from pylog.testing import Broker
 
-ROOT = Path(__file__).resolve().parents[2]
 AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 SETTINGS = {
     "listeners": "SASL_PLAINTEXT://127.0.0.1:0",
@@ -31,36 +30,25 @@ def broker() -> Iterator[Broker]:
         yield broker
 
 
-class Tools:
-    """Kafka's command-line tools, as the super user."""
-
-    def __init__(self, broker: Broker, folder: Path) -> None:
-        jars = os.environ.get("PYLOG_KAFKA_JARS", str(ROOT / ".cache" / "clients" / "jars"))
-        if shutil.which("java") is None or not list(Path(jars).glob("kafka-tools-*.jar")):
-            pytest.skip("Kafka's tools are not here")
-        self._command = ["java", "-Xmx256M", "-cp", f"{jars}/*"]
-        self._broker = broker
-        self._config = folder / "root.properties"
-        self._config.write_text(
-            "security.protocol=SASL_PLAINTEXT\n"
-            "sasl.mechanism=PLAIN\n"
-            "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
-            'username="root" password="secret";\n'
-        )
-
-    def run(self, tool: str, *arguments: str) -> str:
-        """The output of a tool that must succeed."""
-        where = ["--bootstrap-server", self._broker.bootstrap]
-        where += ["--command-config", str(self._config)]
-        command = [*self._command, tool_named(tool).main, *where, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+RunTool = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def tools(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Tools:
-    return Tools(broker, tmp_path_factory.mktemp("tools"))
+@pytest.fixture
+def run_tool(broker: Broker, agent_of: Start, tmp_path: Path) -> RunTool:
+    """Kafka's command line tools as the super user; gives what one says that ended well."""
+    config = tmp_path / "root.properties"
+    config.write_text(
+        "security.protocol=SASL_PLAINTEXT\n"
+        "sasl.mechanism=PLAIN\n"
+        "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
+        'username="root" password="secret";\n'
+    )
+    tools = Tools(Client(agent_of(kind_named("java")), broker.bootstrap))
+
+    def run(script: str, *arguments: str) -> str:
+        return tools(script, "--command-config", str(config), *arguments).stdout
+
+    return run
 
 
 def client_config(broker: Broker, mechanism: str, user: str, password: str) -> dict[str, Any]:
@@ -118,21 +106,21 @@ def test_kafka_python_authenticates_by_a_password(broker: Broker, unique: str) -
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_a_user_of_kafka_configs_may_do_what_kafka_acls_allows(
-    broker: Broker, tools: Tools, unique: str, mechanism: str
+    broker: Broker, run_tool: RunTool, unique: str, mechanism: str
 ) -> None:
     user = ["--entity-type", "users", "--entity-name", unique]
     secret = f"{mechanism}=[iterations=4096,password=secret]"
-    tools.run("kafka-configs", "--alter", *user, "--add-config", secret)
-    assert mechanism in tools.run("kafka-configs", "--describe", *user)
+    run_tool("kafka-configs", "--alter", *user, "--add-config", secret)
+    assert mechanism in run_tool("kafka-configs", "--describe", *user)
     config = client_config(broker, mechanism, unique, "secret")
     refused = produce(config, unique)
     assert refused is not None
     assert refused.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     principal = ["--allow-principal", f"User:{unique}"]
-    tools.run("kafka-acls", "--add", *principal, "--producer", "--topic", unique)
+    run_tool("kafka-acls", "--add", *principal, "--producer", "--topic", unique)
     assert produce(config, unique) is None
-    tools.run("kafka-acls", "--add", *principal, "--consumer", "--topic", unique, "--group", "*")
-    assert f"principal=User:{unique}" in tools.run("kafka-acls", "--list", "--topic", unique)
+    run_tool("kafka-acls", "--add", *principal, "--consumer", "--topic", unique, "--group", "*")
+    assert f"principal=User:{unique}" in run_tool("kafka-acls", "--list", "--topic", unique)
     consumer = Consumer(config | {"group.id": unique, "auto.offset.reset": "earliest"})
     consumer.subscribe([unique])
     message = consumer.poll(30)
