@@ -174,8 +174,11 @@ class ShareLeader:
         """Returns when it is stored."""
         await self.load()
         limits = self._config().limits
-        change = self._live.acknowledge(member_id, batches, limits, _clock_ms())
-        self.waiters.wake()
+        machine = self._live
+        next_offset = machine.next_offset(limits)
+        change = machine.acknowledge(member_id, batches, limits, _clock_ms())
+        if change.gives_back or machine.next_offset(limits) != next_offset:
+            self.waiters.wake()
         await self._store(change)
 
     async def release(self, member_id: str) -> None:

@@ -98,6 +98,11 @@ class Change:
     done_count: int = 0  # offsets from the start offset on that are done
     letters: list[DeadLetter] = field(default_factory=list)
 
+    @property
+    def gives_back(self) -> bool:
+        """Whether there are records among it that somebody else may have."""
+        return any(batch.state is RecordState.AVAILABLE for batch in self.batches)
+
 
 class Acquired(NamedTuple):
     """Offsets that a member got, all delivered so many times."""
