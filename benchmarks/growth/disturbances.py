@@ -22,9 +22,10 @@ from pylog.bench.load import Load, Measurement
 
 STEADY = Load(connections=16, partitions=16, records_per_s=10_000, depth=4)
 WINDOW = suite.Timing(warmup_s=0.1, measure_s=0.5, repeats=1)
-WINDOWS = 8
+WINDOWS, MOST_WINDOWS = 8, 100
 # They run at a low priority: it is the broker's work that is to disturb, not its clients'.
 CLIENT = ["nice", "-n", "10", sys.executable, "-m"]
+MEMBERS, TOPICS = "benchmarks.growth.members", "benchmarks.growth.topics"
 BUSY = [sys.executable, "-c", "while True: pass"]
 
 
@@ -56,9 +57,9 @@ def disturbances(sizes: Sizes, members: int, topics: int, phases: list[Phase]) -
             "nothing": None,
             "another process computes": BUSY,
             f"a group of {members:,} rebalances again and again": [
-                *CLIENT, "benchmarks.growth.members", port, str(members)],
+                *CLIENT, MEMBERS, port, str(members)],
             f"{topics:,} topics are created": [
-                *CLIENT, "benchmarks.growth.topics", port, str(topics)],
+                *CLIENT, TOPICS, port, str(topics)],
             "nothing, afterwards": None,
         }  # fmt: skip
         for name, command in commands.items():
@@ -67,12 +68,14 @@ def disturbances(sizes: Sizes, members: int, topics: int, phases: list[Phase]) -
 
 
 def _phase(process: Pylog, name: str, command: list[str] | None) -> Phase:
+    """A client with an end is measured to its end, all else for so many windows."""
     phase = Phase(name)
+    has_an_end = command is not None and TOPICS in command
     with _beside(command, phase) as client:
         started = time.perf_counter()
-        while len(phase.windows) < WINDOWS:
+        while len(phase.windows) < (MOST_WINDOWS if has_an_end else WINDOWS):
             if client is not None and client.poll() is not None:
-                break  # it has done what it had to do
+                break
             one = suite.run_on(process.target, TOPIC, STEADY, WINDOW)
             phase.windows.append((time.perf_counter() - started, one))
     return phase
