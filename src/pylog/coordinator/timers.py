@@ -29,6 +29,7 @@ class Timers:
         queued = self._queued.get(timer.name)
         if queued is None or deadline < queued:
             self._push(timer.name, deadline)
+            self._arm()
 
     def close(self) -> None:
         self._deadlines.clear()
@@ -40,13 +41,16 @@ class Timers:
     def _push(self, name: TimerName, deadline: float) -> None:
         self._queued[name] = deadline
         heapq.heappush(self._heap, (deadline, name))
-        if self._wake is None or deadline < self._wake.when():
-            self._arm(deadline)
 
-    def _arm(self, deadline: float) -> None:
-        if self._wake is not None:
-            self._wake.cancel()
-        self._wake = self._loop.call_at(deadline, self._run)
+    def _arm(self) -> None:
+        """Wakes at the earliest entry, if there is any."""
+        if not self._heap:
+            return
+        first = self._heap[0][0]
+        if self._wake is None or first < self._wake.when():
+            if self._wake is not None:
+                self._wake.cancel()
+            self._wake = self._loop.call_at(first, self._run)
 
     def _run(self) -> None:
         self._wake = None
@@ -64,5 +68,4 @@ class Timers:
             else:
                 del self._deadlines[name]
                 self._fire(name)
-        if self._heap and self._wake is None:
-            self._arm(self._heap[0][0])
+        self._arm()

@@ -124,3 +124,13 @@ async def test_fire_on_a_real_loop() -> None:
     timers = Timers(asyncio.get_running_loop(), lambda name: fired.set())
     timers.apply(Timer(("x",), 1))
     await asyncio.wait_for(fired.wait(), 10)
+
+
+def test_one_that_is_put_off_does_not_put_off_the_next(
+    loop: FakeLoop, timers: Timers, fired: list[tuple[float, TimerName]]
+) -> None:
+    timers.apply(Timer(("lives",), 1_000))
+    timers.apply(Timer(("dies",), 2_000))
+    timers.apply(Timer(("lives",), 60_000))
+    loop.run_to(100)
+    assert fired == [(2.0, ("dies",)), (60.0, ("lives",))]
