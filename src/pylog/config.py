@@ -1,4 +1,4 @@
-"""Settings: how one is described, read, checked and resolved. The table of them is ``options.py``.
+"""Settings: how one is described, read, checked and resolved. ``options`` has the tables of them.
 
 A value comes, strongest first, from the topic or group it belongs to, from the cluster's dynamic
 configuration (of this broker, then of all), from the command line, the environment or the file,
@@ -64,6 +64,7 @@ class Dynamic(enum.Enum):
     """How a broker's setting can be altered while it runs (KIP-226)."""
 
     NO = "read-only"
+    BROKER = "per-broker"  # for one broker, not for all of them
     CLUSTER = "cluster-wide"  # for one broker, or for all of them
 
 
@@ -85,6 +86,8 @@ class Option(NamedTuple):
     scope: Scope = Scope.BROKER
     dynamic: Dynamic = Dynamic.NO
     synonyms: tuple[Synonym, ...] = ()
+    no_effect: str = ""  # why it has none here, of a setting that is Kafka's
+    hidden: bool = False  # not described: internal
 
     @property
     def sensitive(self) -> bool:
@@ -208,12 +211,17 @@ def between(minimum: float, maximum: float) -> Check:
     return check
 
 
+def not_empty(value: str | list[str]) -> str | None:
+    """A text or a list that is not empty."""
+    return None if value else "must not be empty"
+
+
 def one_of(*allowed: str) -> Check:
-    """One of some words, or for a list a selection of them without repetition."""
+    """One of some words, or for a list some of them."""
 
     def check(value: str | list[str]) -> str | None:
         items = value if isinstance(value, list) else [value]
-        if len(set(items)) == len(items) and set(items) <= set(allowed):
+        if set(items) <= set(allowed):
             return None
         return f"must be one of {', '.join(allowed)}"
 
@@ -283,6 +291,11 @@ class BrokerConfig:
         self._broker: Mapping[str, str] = {}
         self._cluster: Mapping[str, str] = {}
         self._values: dict[str, Value] = {}
+
+    @property
+    def without_effect(self) -> list[Option]:
+        """The settings it was started with that only Kafka has a use for."""
+        return [self.table[name] for name in self._static if self.table[name].no_effect]
 
     def set_dynamic(self, broker: Mapping[str, str], cluster: Mapping[str, str]) -> None:
         """Replace the dynamic settings: those of this broker, and those of all brokers."""

@@ -1,4 +1,4 @@
-"""The settings of Kafka itself, beside those that pylog knows: docs/differences.md has the rest."""
+"""The settings of Kafka itself, beside those of pylog: each is known, with Kafka's default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools.codegen.differences import (
     OTHER_DEFAULTS,
     OTHER_LIMITS,
     OWN_SETTINGS,
-    UNKNOWN_SETTINGS,
+    SETTINGS_WITHOUT_EFFECT,
 )
 
 from pylog import options
@@ -23,8 +23,13 @@ TABLES = {
     "group": options.GROUP,
     "client-metrics": options.CLIENT_METRICS,
 }
-PATTERNS = [pattern for _, patterns in UNKNOWN_SETTINGS for pattern in patterns]
-# Kafka's authorizer reads these, not its broker.
+PATTERNS = [pattern for _, patterns in SETTINGS_WITHOUT_EFFECT for pattern in patterns]
+# Kafka has these beside its table: what can only be altered, and what its authorizer reads.
+OF_REPLICATION = {
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+}
 OF_THE_AUTHORIZER = {"allow.everyone.if.no.acl.found", "super.users"}
 # Numbers around the limits that settings have, and words that some settings know.
 VALUES = (
@@ -45,24 +50,17 @@ def kafka(java: Client) -> dict[str, Defaults]:
     return settings
 
 
-def is_explained(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in PATTERNS)
-
-
 @pytest.mark.parametrize("kind", TABLES)
-def test_each_setting_of_kafka_is_known_or_explained(kafka: dict[str, Defaults], kind: str) -> None:
-    missing = set(kafka[kind]) - set(TABLES[kind].by_name)
-    assert {name for name in missing if not is_explained(name)} == set()
+def test_each_setting_of_kafka_is_known(kafka: dict[str, Defaults], kind: str) -> None:
+    assert set(kafka[kind]) - set(TABLES[kind].by_name) == set()
 
 
-def test_no_explanation_is_about_nothing_or_about_a_setting_that_is_known(
-    kafka: dict[str, Defaults],
-) -> None:
-    missing = {name for kind in TABLES for name in set(kafka[kind]) - set(TABLES[kind].by_name)}
-    known = {name for kind in TABLES for name in set(kafka[kind]) & set(TABLES[kind].by_name)}
+def test_no_reason_for_no_effect_is_about_nothing_or_about_a_setting_that_has_one() -> None:
+    settings = [option for table in TABLES.values() for option in table.by_name.values()]
     for pattern in PATTERNS:
-        assert any(fnmatchcase(name, pattern) for name in missing), pattern
-        assert not any(fnmatchcase(name, pattern) for name in known), pattern
+        matching = [option for option in settings if fnmatchcase(option.name, pattern)]
+        assert matching, pattern
+        assert all(option.no_effect for option in matching), pattern
 
 
 def test_defaults_are_those_of_kafka_but_for_the_ones_that_are_told(
@@ -110,4 +108,4 @@ def takes(option: Option, value: str) -> bool:
 
 def test_the_settings_that_kafka_does_not_have_are_told(kafka: dict[str, Defaults]) -> None:
     own = {name for kind, table in TABLES.items() for name in set(table.by_name) - set(kafka[kind])}
-    assert own == {*OWN_SETTINGS, *OF_THE_AUTHORIZER}
+    assert own == {*OWN_SETTINGS, *OF_THE_AUTHORIZER, *OF_REPLICATION}

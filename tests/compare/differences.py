@@ -29,6 +29,35 @@ _EARLIER = {
     "error_code=INVALID_RECORD base_offset=-1 current_leader=(-))])]",
 }
 
+_REFUSED = "responses=[(error_code={} resource_type={} resource_name={})]"
+
+
+def _of_broker(title: str, code: str) -> dict[tuple[str, str], str]:
+    """Of this broker, and of all brokers."""
+    return {
+        ("configs", f"alter 4 '1' {title}"): _REFUSED.format(code, 4, 1),
+        ("configs", f"alter 4 '' {title}"): f"responses=[(error_code={code} resource_type=4)]",
+    }
+
+
+_MISTAKES = {
+    **_of_broker("unknown.setting=1", "INVALID_CONFIG"),
+    ("configs", "alter by an unknown operation"): _REFUSED.format("INVALID_REQUEST", 2, "orders"),
+    ("configs", "alter by a negative operation"): _REFUSED.format("INVALID_REQUEST", 2, "orders"),
+}
+
+_READ_ONLY = (
+    "results=[(resource_type=4 resource_name=1 configs=[(name={name} value={value} read_only=True "
+    "config_source=5 synonyms=[(name={name} value={value} source=5)] config_type=3)])]"
+)
+
+_FIXED = {
+    ("configs", f"describe broker {name}"): _READ_ONLY.format(name=name, value=value)
+    for name, value in (("max.connections", 2147483647), ("background.threads", 10))
+}
+_FIXED |= _of_broker("max.connections=1000", "INVALID_REQUEST")
+_FIXED |= _of_broker("background.threads=20", "INVALID_REQUEST")
+
 REASONS = (
     (
         "What Kafka has not foreseen is an unknown error of the server there, and no mistake of "
@@ -43,6 +72,15 @@ REASONS = (
     (
         "A batch without a sensible producer is refused before its producer is looked up.",
         _EARLIER,
+    ),
+    (
+        "A setting of a broker that neither Kafka nor pylog knows, or an operation that does not "
+        "exist, is a mistake of the client; Kafka keeps the one and fails at the other.",
+        _MISTAKES,
+    ),
+    (
+        "Threads and the bound of connections are those that the broker was started with.",
+        _FIXED,
     ),
 )
 """Why, and which answers; `docs/differences.md` lists them."""

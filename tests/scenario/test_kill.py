@@ -47,7 +47,7 @@ def broker(tmp_path: Path, durability: str) -> Iterator[BrokerProcess]:
 def loads(broker: BrokerProcess) -> Iterator[list[AnyLoad]]:
     """Both kinds of producers, a topic each, of small segments, and somebody who reads them."""
     for topic in ("plain", "transactions"):
-        create_topic(broker.address, topic, **{"segment.bytes": "65536"})
+        create_topic(broker.address, topic, **{"internal.segment.bytes": "65536"})
     loads: list[AnyLoad] = [
         IdempotentLoad(broker.address, "plain"),
         Watcher(broker.address, "plain"),

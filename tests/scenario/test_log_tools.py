@@ -25,7 +25,7 @@ def test_files_are_right_beside_a_broker_and_after_a_kill(tmp_path: Path) -> Non
     broker = BrokerProcess(data_dir, QUICK_GROUPS)
     broker.start()
     for topic in ("plain", "transactions"):
-        create_topic(broker.address, topic, **{"segment.bytes": "65536"})
+        create_topic(broker.address, topic, **{"internal.segment.bytes": "65536"})
     plain = IdempotentLoad(broker.address, "plain")
     transactions = TransactionalLoad(broker.address, "transactions")
     for _ in range(3):

@@ -15,7 +15,7 @@ from pylog.config import (
     from_file,
     from_pairs,
 )
-from pylog.options import BROKER, TOPIC
+from pylog.options import BROKER, GROUP, TOPIC
 
 
 def config(**texts: str) -> BrokerConfig:
@@ -156,3 +156,20 @@ def test_pairs_are_split_at_the_first_equals_sign() -> None:
     for wrong in ("novalue", "=x"):
         with pytest.raises(ConfigError, match="NAME=VALUE"):
             from_pairs([wrong])
+
+
+def test_a_setting_that_only_kafka_has_a_use_for_is_checked_and_told() -> None:
+    settings = config(num_io_threads="8", log_retention_hours="2")
+    assert [option.name for option in settings.without_effect] == ["num.io.threads"]
+    assert "No effect here" in BROKER["num.io.threads"].doc
+    with pytest.raises(ConfigError, match=r"num\.io\.threads: must be at least 1"):
+        config(num_io_threads="0")
+    with pytest.raises(ConfigError, match=r"num\.oi\.threads \(did you mean num\.io\.threads"):
+        config(num_oi_threads="8")
+
+
+def test_every_default_is_a_value_that_the_setting_takes() -> None:
+    for table in (BROKER, TOPIC, GROUP):
+        for option in table.by_name.values():
+            if option.default is not None:
+                option.parse(option.default)

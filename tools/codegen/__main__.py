@@ -13,6 +13,7 @@ from tools.codegen import (
     emit_differences,
     emit_docs,
     emit_python,
+    emit_settings,
     emit_tools,
     emit_writers,
 )
@@ -31,6 +32,7 @@ def generate() -> dict[Path, str]:
         emit_writers,
         emit_docs,
         emit_configuration,
+        emit_settings,
         emit_tools,
         emit_differences,
     )

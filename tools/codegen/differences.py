@@ -31,7 +31,7 @@ _TOKENS = "keys of tokens come from `sasl.oauthbearer.jwks.file`, they are not f
 _TOPICS = "topics of coordinators are made as the coordinators need them"
 _FIXED = "the value is fixed"
 
-UNKNOWN_SETTINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
+SETTINGS_WITHOUT_EFFECT: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_TLS, ("ssl.*",)),
     ("Kerberos is not served", ("sasl.kerberos.*",)),
     (
@@ -65,7 +65,7 @@ UNKNOWN_SETTINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "add.partitions.to.txn.retry.*", "alter.log.dirs.*", "auto.leader.rebalance.enable",
             "cordoned.log.dirs", "follower.fetch.*", "inter.broker.listener.name",
             "leader.imbalance.*", "log.dir.failure.timeout.ms", "num.replica.*", "replica.*",
-            "replication.quota.*",
+            "replication.quota.*", "*.replication.throttled.rate",
             "request.timeout.ms", "sasl.mechanism.inter.broker.protocol",
             "security.inter.broker.protocol", "socket.connection.setup.*",
             "unclean.leader.election.interval.ms",
@@ -141,7 +141,7 @@ UNKNOWN_SETTINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         _FIXED,
         (
-            "group.share.initialize.retry.interval.ms", "internal.segment.bytes",
+            "group.share.initialize.retry.interval.ms",
             "log.flush.start.offset.checkpoint.interval.ms", "log.initial.task.delay.ms",
             "max.decompressed.message.bytes", "producer.id.expiration.check.interval.ms",
             "sasl.server.max.receive.size", "share.coordinator.cold.partition.snapshot.interval.ms",
@@ -149,7 +149,7 @@ UNKNOWN_SETTINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("`node.id` is its name", ("broker.id",)),
 )  # fmt: skip
-"""Settings of Kafka that are not known here, in the order of the first match, by why."""
+"""Settings of Kafka that have no effect here, by why; the first match holds."""
 
 _ONE = "one broker has one replica"
 
@@ -168,7 +168,7 @@ OTHER_DEFAULTS: dict[str, tuple[str | None, str]] = {
 
 OTHER_LIMITS: dict[str, str] = {
     "remote.storage.enable": "false only: there is no remote storage",
-    "segment.bytes": "from 14 on; Kafka 4 wants 1048576 at least",
+    "internal.segment.bytes": "from 14 on; Kafka takes any number",
 }
 """Settings of topics and groups that do not take just the values that Kafka takes, and how."""
 
@@ -191,7 +191,7 @@ BEHAVIOUR: tuple[tuple[str, str], ...] = (
     (
         "Settings",
         "They come from the command line, the environment and a TOML file; `server.properties` is "
-        "not read. One that is not known keeps the broker from starting; Kafka ignores it.",
+        "not read. One that not even Kafka knows keeps the broker from starting; Kafka ignores it.",
     ),
     (
         "Versions",

@@ -19,17 +19,39 @@ TABLES = (
     ("Topic", options.TOPIC),
     ("Group", options.GROUP),
 )
+WITHOUT_EFFECT = """
+## Without effect
+
+Settings that only Apache Kafka has a use for. They are checked, kept and described as Kafka does
+it; a broker that is started with one says so.
+
+| why | names |
+|---|---|
+"""
 
 
 def files(_sources: Sources) -> dict[str, str]:
     """The page: path from the root → text."""
-    return {"docs/configuration.md": HEAD + "".join(_section(*table) for table in TABLES)}
+    text = HEAD + "".join(_section(*table) for table in TABLES) + WITHOUT_EFFECT + _inert()
+    return {"docs/configuration.md": text}
 
 
 def _section(title: str, table: Table) -> str:
-    rows = "".join(_row(option) for _, option in sorted(table.by_name.items()))
+    options = (option for _, option in sorted(table.by_name.items()) if not option.no_effect)
+    rows = "".join(map(_row, options))
     head = "| name | type | default | altered | meaning |\n|---|---|---|---|---|\n"
     return f"\n## {title}\n\n{head}{rows}"
+
+
+def _inert() -> str:
+    """The settings without effect, by why."""
+    names: dict[str, set[str]] = {}
+    for _, table in TABLES:
+        for option in table.by_name.values():
+            if option.no_effect:
+                names.setdefault(option.no_effect, set()).add(f"`{option.name}`")
+    rows = (f"| {why} | {', '.join(sorted(found))} |\n" for why, found in sorted(names.items()))
+    return "".join(rows)
 
 
 def _row(option: Option) -> str:

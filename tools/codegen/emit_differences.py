@@ -15,7 +15,7 @@ from tools.codegen.differences import (
     OTHER_DEFAULTS,
     OTHER_LIMITS,
     OWN_SETTINGS,
-    UNKNOWN_SETTINGS,
+    SETTINGS_WITHOUT_EFFECT,
 )
 from tools.codegen.emit_docs import handler_of
 from tools.codegen.sources import ROOT, Api, Sources
@@ -66,11 +66,12 @@ Defaults that are not Kafka's:
 {_defaults()}
 Values that a topic's setting takes where Kafka takes others: {_limits()}.
 
-Settings of Kafka that are not known here (`*` stands for any text):
+Settings of Kafka that have no effect here (`*` stands for any text). They are checked, kept and
+described as Kafka does it, and a broker that is started with one says so:
 
 | why | names |
 |---|---|
-{_unknown()}"""
+{_inert()}"""
     return {"docs/differences.md": text}
 
 
@@ -151,9 +152,9 @@ def _shown(default: str | None) -> str:
     return "none" if default is None else f"`{default}`"
 
 
-def _unknown() -> str:
+def _inert() -> str:
     rows = []
-    for why, names in UNKNOWN_SETTINGS:
+    for why, names in SETTINGS_WITHOUT_EFFECT:
         shown = ", ".join(f"`{name}`" for name in names)
         rows.append(f"| {why} | {shown} |\n")
     return "".join(rows)

@@ -1,4 +1,4 @@
-"""What the generator reads: the messages and the error codes of the pinned jars."""
+"""What the generator reads: the messages, error codes and settings of the pinned jars."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ class Error:
     code: int
     name: str
     retriable: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of Kafka's; ``check`` is its validator as it prints itself."""
+
+    scope: str  # "broker", "topic", "group"
+    name: str
+    kind: str  # "INT"
+    dynamic: str  # "read-only", "per-broker", "cluster-wide"
+    default: str | None
+    check: str
+    hidden: bool  # not described
 
 
 @dataclass(frozen=True)
@@ -84,10 +97,26 @@ class Sources:
     @cached_property
     def errors(self) -> list[Error]:
         """All error codes, by code."""
-        program = Path(__file__).with_name("ErrorCodes.java")
-        classpath = os.pathsep.join(str(path) for path in sorted(self._jars.glob("*.jar")))
-        command = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", classpath]
-        done = subprocess.run([*command, str(program)], check=True, capture_output=True, text=True)
-        rows = [line.split() for line in done.stdout.splitlines()]
+        rows = [line.split() for line in self._run("ErrorCodes.java")]
         errors = [Error(int(code), name, flag == "true") for code, name, flag in rows]
         return sorted(errors, key=lambda error: error.code)
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """All settings of the broker, of topics and of groups."""
+        return [_setting(*line.split("\t")) for line in self._run("Settings.java")]
+
+    def _run(self, program: str) -> list[str]:
+        """The lines that a program of this folder prints."""
+        classpath = os.pathsep.join(str(path) for path in sorted(self._jars.glob("*.jar")))
+        command = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", classpath]
+        path = str(Path(__file__).with_name(program))
+        done = subprocess.run([*command, path], check=True, capture_output=True, text=True)
+        return done.stdout.splitlines()
+
+
+def _setting(
+    scope: str, name: str, kind: str, dynamic: str, default: str, check: str, hidden: str
+) -> Setting:
+    value = default[1:] if default.startswith("=") else None
+    return Setting(scope, name, kind, dynamic, value, check, hidden == "hidden")

@@ -106,6 +106,8 @@ def _settings(overrides: Mapping[str, str], context: RequestContext) -> list[Cre
     config = context.broker.config
     settings = []
     for option in TOPIC.by_name.values():
+        if option.hidden:
+            continue
         origins = config.resource_origins(option, overrides, Source.TOPIC)
         settings.append(
             CreatableTopicConfigs(

@@ -11,7 +11,8 @@ Version notes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import dropwhile
 
 from pylog.apis.context import RequestContext
 from pylog.cluster.configs import (
@@ -23,7 +24,7 @@ from pylog.cluster.configs import (
 )
 from pylog.cluster.loggers import levels
 from pylog.cluster.topics import check_name
-from pylog.config import Dynamic, Option, Origin, Source
+from pylog.config import BrokerConfig, Dynamic, Option, Origin, Scope, Source, Table
 from pylog.options import BROKER, CLIENT_METRICS, GROUP, TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.describe_configs import (
@@ -93,11 +94,11 @@ def _describe(
     if name == ALL_BROKERS:
         return _describe_all_brokers(broker.metadata.image.config("broker", ALL_BROKERS))
     check_node_name(name, broker.node_id)
-    return [
-        _entry(option, origins[0].text, origins)
-        for option in BROKER.by_name.values()
-        if (origins := broker.config.origins(option.name))
-    ]
+    return [_broker_entry(option, broker.config) for option in _shown(BROKER)]
+
+
+def _shown(table: Table) -> list[Option]:
+    return [option for option in table.by_name.values() if not option.hidden]
 
 
 def _describe_topic(name: str, context: RequestContext) -> list[DescribeConfigsResourceResult]:
@@ -107,9 +108,9 @@ def _describe_topic(name: str, context: RequestContext) -> list[DescribeConfigsR
         raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     overrides = image.config("topic", name)
     entries = []
-    for option in TOPIC.by_name.values():
+    for option in _shown(TOPIC):
         origins = config.resource_origins(option, overrides, Source.TOPIC)
-        entries.append(_entry(option, config.resource_text(option, origins), origins))
+        entries.append(_resource_entry(option, config.resource_text(option, origins), origins))
     return entries
 
 
@@ -118,9 +119,9 @@ def _describe_group(name: str, context: RequestContext) -> list[DescribeConfigsR
     config = context.broker.config
     overrides = context.broker.metadata.image.config("group", name)
     entries = []
-    for option in GROUP.by_name.values():
+    for option in _shown(GROUP):
         origins = config.resource_origins(option, overrides, Source.GROUP)
-        entries.append(_entry(option, config.resource_text(option, origins), origins))
+        entries.append(_resource_entry(option, config.resource_text(option, origins), origins))
     return entries
 
 
@@ -156,23 +157,59 @@ def _describe_all_brokers(texts: Mapping[str, str]) -> list[DescribeConfigsResou
     ]
 
 
+# Broker settings that stand for one thing in several units, by the one that comes first.
+_UNITS = {o.synonyms[0].name: o for o in TOPIC.by_name.values() if len(o.synonyms) > 1}
+
+
+def _broker_entry(option: Option, config: BrokerConfig) -> DescribeConfigsResourceResult:
+    entry = _entry(option, config.origins(option.name)[0].text, config.origins(option.name))
+    units = _UNITS.get(option.name)
+    if units is not None:
+        entry.synonyms = _synonyms(
+            option, _from_first(units, config.resource_origins(units, {}, Source.TOPIC))
+        )
+    return entry
+
+
+def _resource_entry(
+    option: Option, text: str | None, origins: Sequence[Origin]
+) -> DescribeConfigsResourceResult:
+    """Of a topic or group: its own value, and behind it what is told of the broker's."""
+    entry = _entry(option, text, origins)
+    own = [origin for origin in origins if origin.source in (Source.TOPIC, Source.GROUP)]
+    entry.synonyms = _synonyms(option, [*own, *_from_first(option, origins[len(own) :])])
+    return entry
+
+
+def _from_first(option: Option, origins: Sequence[Origin]) -> Iterable[Origin]:
+    """Kafka tells nothing before the first unit, and no defaults that are a topic's own."""
+    if not option.synonyms:
+        return () if option.scope is Scope.TOPIC else origins
+    return dropwhile(lambda origin: origin.name != option.synonyms[0].name, origins)
+
+
+def _synonyms(option: Option, origins: Iterable[Origin]) -> list[DescribeConfigsSynonym]:
+    return [
+        DescribeConfigsSynonym(
+            name=origin.name,
+            value=None if option.sensitive else origin.text,
+            source=origin.source,
+        )
+        for origin in origins
+        if origin.text is not None
+    ]
+
+
 def _entry(
     option: Option, text: str | None, origins: Sequence[Origin]
 ) -> DescribeConfigsResourceResult:
-    def shown(value: str | None) -> str | None:
-        return None if option.sensitive else value
-
     return DescribeConfigsResourceResult(
         name=option.name,
-        value=shown(text),
+        value=None if option.sensitive else text,
         read_only=option.dynamic is Dynamic.NO,
         config_source=origins[0].source,
         is_sensitive=option.sensitive,
-        synonyms=[
-            DescribeConfigsSynonym(name=origin.name, value=shown(origin.text), source=origin.source)
-            for origin in origins
-            if origin.text is not None
-        ],
+        synonyms=_synonyms(option, origins),
         config_type=option.kind,
         documentation=option.doc,
     )

@@ -32,6 +32,8 @@ async def handle(request: AlterConfigsRequest, context: RequestContext) -> Alter
         try:
             if counts[resource] > 1:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "The resource is named more than once.")
+            if len({entry.name for entry in item.configs}) != len(item.configs):
+                raise ApiError(ErrorCode.INVALID_REQUEST, "A setting is named more than once.")
             texts = {entry.name: entry.value for entry in item.configs}
             await context.broker.configs.replace(
                 *resource, texts, validate_only=request.validate_only

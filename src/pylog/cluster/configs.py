@@ -129,7 +129,7 @@ class Configs:
             condition = _check_exists(image, kind, name)
             before = image.config(scope, name)
             after = edit(table, before)
-            self._check(table, before, after)
+            self._check(table, name, before, after)
             if validate_only or after == before:
                 return Proposal([])
             key = config_key(scope, name)
@@ -138,7 +138,7 @@ class Configs:
 
         await self._metadata.propose(plan)
 
-    def _check(self, table: Table, before: Texts, after: Texts) -> None:
+    def _check(self, table: Table, name: str, before: Texts, after: Texts) -> None:
         if table is TOPIC:
             check_topic_configs(self._config, after)
             return
@@ -151,11 +151,19 @@ class Configs:
             subscription_of(after)
             return
         for key in after.keys() | before.keys():
-            if after.get(key) != before.get(key) and _option(table, key).dynamic is Dynamic.NO:
-                raise ApiError(
-                    ErrorCode.INVALID_REQUEST, f"{key} can't be altered while a broker runs."
-                )
+            if after.get(key) != before.get(key):
+                _check_dynamic(_option(table, key), name)
         _check_texts(table, after, ErrorCode.INVALID_REQUEST)
+
+
+def _check_dynamic(option: Option, name: str) -> None:
+    if option.dynamic is Dynamic.NO:
+        reason = "can't be altered while a broker runs"
+    elif option.dynamic is Dynamic.BROKER and name == ALL_BROKERS:
+        reason = "can be altered for one broker at a time only"
+    else:
+        return
+    raise ApiError(ErrorCode.INVALID_REQUEST, f"{option.name} {reason}.")
 
 
 def check_topic_configs(config: BrokerConfig, overrides: Texts) -> None:
@@ -175,17 +183,10 @@ def check_topic_configs(config: BrokerConfig, overrides: Texts) -> None:
 def check_group_configs(config: BrokerConfig, overrides: Texts) -> None:
     """INVALID_CONFIG for an unknown name, or a value outside the broker's bounds."""
     _check_texts(GROUP, overrides)
-    for name in _BOUNDED_OF_GROUP & overrides.keys():
-        kind, _, what = name.partition(".")
-        low = config.integer(f"group.{kind}.min.{what}")
-        high = config.integer(f"group.{kind}.max.{what}")
-        if not low <= int(overrides[name]) <= high:
+    for name, text in overrides.items():
+        low, high = _bounds_of_group(config, name)
+        if (low is not None and int(text) < low) or (high is not None and int(text) > high):
             raise ApiError(ErrorCode.INVALID_CONFIG, f"{name} must be from {low} to {high}.")
-    most = config.integer("group.streams.max.standby.replicas")
-    if int(overrides.get("streams.num.standby.replicas", 0)) > most:
-        raise ApiError(
-            ErrorCode.INVALID_CONFIG, f"streams.num.standby.replicas must be at most {most}."
-        )
     for kind in ("consumer", "share", "streams"):
         _check_session(config, overrides, kind)
 
@@ -202,19 +203,12 @@ def _check_session(config: BrokerConfig, overrides: Texts, kind: str) -> None:
         raise ApiError(ErrorCode.INVALID_CONFIG, f"{session} must be greater than {heartbeat}.")
 
 
-_BOUNDED_OF_GROUP: Final = {
-    "consumer.session.timeout.ms",
-    "consumer.heartbeat.interval.ms",
-    "share.session.timeout.ms",
-    "share.heartbeat.interval.ms",
-    "share.assignment.interval.ms",
-    "share.record.lock.duration.ms",
-    "share.delivery.count.limit",
-    "share.partition.max.record.locks",
-    "streams.session.timeout.ms",
-    "streams.heartbeat.interval.ms",
-    "streams.assignment.interval.ms",
-}
+def _bounds_of_group(config: BrokerConfig, name: str) -> tuple[int | None, int | None]:
+    """What the broker's settings say of a group's, where they do."""
+    kind, _, what = name.partition(".")
+    names = [f"group.{kind}.{end}.{what.removeprefix('num.')}" for end in ("min", "max")]
+    low, high = (config.integer(key) if key in BROKER.by_name else None for key in names)
+    return low, high
 
 
 def _check_texts(table: Table, texts: Texts, refusal: ErrorCode = ErrorCode.INVALID_CONFIG) -> None:
@@ -252,6 +246,8 @@ def check_node_name(name: str, node_id: int) -> None:
 def _check_exists(image: Image, kind: int, name: str) -> Sequence[Condition]:
     """That the resource is there, and stays there until the commit."""
     if kind == ResourceType.TOPIC:
+        if not name:
+            raise ApiError(ErrorCode.INVALID_REQUEST, "Topic name can't be empty.")
         if name not in image.topics:
             raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic '{name}' does not exist.")
         key = topic_key(name)

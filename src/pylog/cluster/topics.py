@@ -34,6 +34,7 @@ from pylog.protocol.errors import ApiError, ErrorCode
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _BY_DEFAULT: Final = -1
 _EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
+_LEAST_SEGMENT_BYTES: Final = 1 << 20  # that a topic may have
 MAX_NEW_PARTITIONS: Final = 10_000  # of one request, as in Kafka
 
 Assignment = tuple[tuple[int, ...], ...]  # broker ids of each partition
@@ -163,7 +164,7 @@ class Topics:
         configs = {
             "cleanup.policy": "compact",
             "compression.type": "producer",
-            "segment.bytes": str(segment),
+            "segment.bytes": str(max(segment, _LEAST_SEGMENT_BYTES)),
         }
         if name == "__share_group_state":
             configs |= _KEEPS_ALL

@@ -39,7 +39,7 @@ def log_config(config: BrokerConfig, overrides: Mapping[str, str]) -> LogConfig:
     level = _compression_level(compression, value)
     policy = value("cleanup.policy")
     return LogConfig(
-        segment_bytes=value("segment.bytes"),
+        segment_bytes=value("internal.segment.bytes") or value("segment.bytes"),
         segment_ms=value("segment.ms"),
         segment_index_bytes=value("segment.index.bytes"),
         index_interval_bytes=value("index.interval.bytes"),

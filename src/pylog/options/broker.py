@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from pylog.config import Table
-from pylog.options import access, groups, logs, server
+from pylog.options import access, groups, inert, logs, server
 
-BROKER: Final = Table((*server.OPTIONS, *logs.OPTIONS, *groups.OPTIONS, *access.OPTIONS))
+BROKER: Final = Table(
+    (*server.OPTIONS, *logs.OPTIONS, *groups.OPTIONS, *access.OPTIONS, *inert.BROKER)
+)

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from pylog.config import Check, Dynamic, Kind, Option, Scope, Synonym, Table, one_of
+from pylog.options import inert
 from pylog.options.broker import BROKER
 
 
@@ -167,6 +168,8 @@ GROUP: Final = Table(
             one_of("sticky"),
             Scope.GROUP,
             Dynamic.CLUSTER,
+            (Synonym("group.streams.assignors"),),
         ),
+        *inert.GROUP,
     )
 )

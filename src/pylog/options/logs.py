@@ -7,6 +7,7 @@ from typing import Final
 from pylog.config import Kind, Option, at_least, between, one_of
 from pylog.options.make import ALL, LONG_MAX, boolean, double, integer, items, long, text
 
+_MIB: Final = 1 << 20
 _GIB: Final = str(1 << 30)
 
 
@@ -17,6 +18,11 @@ def _gzip_level(level: int) -> str | None:
 _TYPES = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 _TIMESTAMPS = ("CreateTime", "LogAppendTime")
 
+
+def _for_ever(age_ms: int) -> str | None:
+    return None if age_ms == -1 or age_ms >= 1 else "must be -1 or at least 1"
+
+
 OPTIONS: Final = (
     # ---- logs ----
     text(
@@ -26,12 +32,12 @@ OPTIONS: Final = (
         "the page cache, which survives a killed process but no power cut (Kafka's way).",
         one_of("fsync", "os"),
     ),
-    integer("log.segment.bytes", _GIB, "Size at which a new segment begins.", at_least(14), ALL),
+    integer("log.segment.bytes", _GIB, "Size at which a new segment begins.", at_least(_MIB), ALL),
     long("log.roll.ms", None, "Age at which a new segment begins; see hours.", at_least(1), ALL),
     integer("log.roll.hours", "168", "Age at which a new segment begins.", at_least(1)),
     long("log.roll.jitter.ms", None, "Random part of that age; see hours.", at_least(0), ALL),
     integer("log.roll.jitter.hours", "0", "Random part of that age.", at_least(0)),
-    long("log.retention.ms", None, "How long records are kept; -1: for ever.", at_least(-1), ALL),
+    long("log.retention.ms", None, "How long records are kept; -1: for ever.", _for_ever, ALL),
     Option(
         "log.retention.minutes",
         Kind.INT,

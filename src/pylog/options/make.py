@@ -1,10 +1,10 @@
-"""What rows of the broker's table are made with."""
+"""What rows of the tables are made with."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from pylog.config import Check, Dynamic, Kind, Option, Scope
+from pylog.config import Check, Dynamic, Kind, Option, Scope, Synonym
 
 INT_MAX: Final = "2147483647"
 LONG_MAX: Final = "9223372036854775807"
@@ -43,3 +43,20 @@ def items(
     name: str, default: str | None, doc: str, check: Check | None = None, dynamic: Dynamic = NO
 ) -> Option:
     return Option(name, Kind.LIST, default, doc, check, Scope.BROKER, dynamic)
+
+
+def without_effect(
+    name: str,
+    kind: Kind,
+    default: str | None,
+    why: str,
+    check: Check | None = None,
+    dynamic: Dynamic = NO,
+    scope: Scope = Scope.BROKER,
+    synonym: str = "",
+    hidden: bool = False,
+) -> Option:
+    """A setting that only Kafka has a use for: it is checked and kept."""
+    synonyms = (Synonym(synonym),) if synonym else ()
+    doc = f"No effect here: {why}."
+    return Option(name, kind, default, doc, check, scope, dynamic, synonyms, why, hidden)

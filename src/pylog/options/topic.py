@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pylog.config import Check, Dynamic, Kind, Option, Scope, Synonym, Table
+from pylog.config import Check, Dynamic, Kind, Option, Scope, Synonym, Table, at_least
+from pylog.options import inert
 from pylog.options.broker import BROKER
 
 
@@ -21,7 +22,7 @@ def _only_false(value: bool) -> str | None:
     return "remote storage is not served" if value else None
 
 
-def _topic(name: str, doc: str, *synonyms: Synonym | str) -> Option:
+def _topic(name: str, doc: str, *synonyms: Synonym | str, check: Check | None = None) -> Option:
     """A topic's setting with the type, default and check of the broker's of the same meaning."""
     named = tuple(Synonym(item) if isinstance(item, str) else item for item in synonyms)
     model = BROKER[named[0].name]
@@ -33,7 +34,7 @@ def _topic(name: str, doc: str, *synonyms: Synonym | str) -> Option:
         model.kind,
         default,
         doc,
-        model.check,
+        check or model.check,
         Scope.TOPIC,
         Dynamic.CLUSTER,
         named,
@@ -158,6 +159,17 @@ TOPIC: Final = Table(
             "log.retention.ms",
             Synonym("log.retention.minutes", 60_000),
             Synonym("log.retention.hours", _HOUR),
+            check=at_least(-1),
+        ),
+        Option(
+            "internal.segment.bytes",
+            Kind.INT,
+            None,
+            "Replaces segment.bytes, below its least value too: for tests, and not shown.",
+            at_least(14),
+            Scope.TOPIC,
+            Dynamic.CLUSTER,
+            hidden=True,
         ),
         _topic("segment.bytes", "Size at which a new segment begins.", "log.segment.bytes"),
         _topic("segment.index.bytes", "Largest index.", "log.index.size.max.bytes"),
@@ -178,5 +190,6 @@ TOPIC: Final = Table(
             "A replica that lags may lead when no other is left, at the price of records.",
             "unclean.leader.election.enable",
         ),
+        *inert.TOPIC,
     )
 )

@@ -95,6 +95,9 @@ class Broker:
         FolderTaken, WrongFolder, CannotListen, OSError.
         """
         self._failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        for option in self.config.without_effect:
+            extra = {"setting": option.name, "why": option.no_effect}
+            _log.warning("known to Kafka, no effect here", extra=extra)
         async with AsyncExitStack() as undo:
             self.dirs = LogDirs([Path(item) for item in self.config.items("log.dirs")])
             undo.callback(self.dirs.close)
