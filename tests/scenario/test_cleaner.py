@@ -76,7 +76,9 @@ def test_altered_settings_hold_without_a_restart(broker: Broker) -> None:
     assert counters.clean_bytes_read > 2 * counters.clean_bytes_written > 0
 
 
-def test_a_restarted_broker_goes_on_where_compaction_had_come(broker: Broker) -> None:
+def test_a_restarted_broker_goes_on_where_compaction_had_come(
+    broker: Broker, tmp_path: Path
+) -> None:
     create(broker)
     write(broker, 4)
     alter(broker, log_cleaner_threads="1", log_cleaner_backoff_ms="20")
@@ -85,7 +87,7 @@ def test_a_restarted_broker_goes_on_where_compaction_had_come(broker: Broker) ->
     assert partition is not None
     cleaned_end = partition.offsets().cleaned_end
     broker.restart()
-    checkpoint = read_checkpoint(broker.server.folder.path / CLEANER_FILE)
+    checkpoint = read_checkpoint(tmp_path / "data" / CLEANER_FILE)
     assert checkpoint == {(TOPIC, 0): cleaned_end}
     partition = broker.server.partitions.get(TOPIC, 0)
     assert partition is not None

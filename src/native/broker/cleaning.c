@@ -58,9 +58,19 @@ static void copy_run(struct pl_job *job) {
     pl_clean_run(PL_CONTAINER(job, struct pl_cleaning, job)->clean);
 }
 
+static bool swap_one(struct pl_partition *partition, struct pl_clean *clean) {
+    pthread_mutex_lock(&partition->mutex);
+    bool swapped = pl_log_clean_swap(partition->log, clean);
+    pthread_mutex_unlock(&partition->mutex);
+    return swapped;
+}
+
 static void end_run(struct pl_job *job) {
     struct pl_cleaning *cleaning = PL_CONTAINER(job, struct pl_cleaning, job);
     struct pl_partition *partition = cleaning->partition;
+    while (swap_one(partition, cleaning->clean)) {
+        pl_let_others_lock();
+    }
     pthread_mutex_lock(&partition->mutex);
     partition->clean = NULL;
     cleaning->err = pl_log_clean_end(partition->log, cleaning->clean, &cleaning->cleaned);

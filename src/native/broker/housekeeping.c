@@ -11,22 +11,25 @@ struct pl_housekeeping { /* owned by its job */
     struct pl_partition *partitions[]; /* a reference each */
 };
 
-static void keep_one(struct pl_partition *partition, int64_t now_ms) {
+/* Whether there may be more to do. */
+static bool keep_some(struct pl_partition *partition, int64_t now_ms) {
     int32_t removed = 0;
+    enum pl_err err = PL_OK;
     pthread_mutex_lock(&partition->mutex);
     if (partition->log != NULL) {
         /* A failure has taken the log offline, which the next settle tells. */
-        enum pl_err err =
-            pl_log_housekeep(partition->log, now_ms, partition->high_watermark, &removed);
-        (void)err;
+        err = pl_log_housekeep(partition->log, now_ms, partition->high_watermark, &removed);
     }
     pthread_mutex_unlock(&partition->mutex);
+    return err == PL_OK && removed > 0;
 }
 
 static void housekeep_run(struct pl_job *job) {
     struct pl_housekeeping *keeping = PL_CONTAINER(job, struct pl_housekeeping, job);
     for (size_t i = 0; i < keeping->count; i++) {
-        keep_one(keeping->partitions[i], keeping->now_ms);
+        while (keep_some(keeping->partitions[i], keeping->now_ms)) {
+            pl_let_others_lock();
+        }
     }
 }
 

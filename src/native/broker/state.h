@@ -3,6 +3,7 @@
 #define PYLOG_BROKER_STATE_H
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "broker/access.h"
 #include "broker/broker.h"
@@ -58,6 +59,12 @@ int64_t pl_broker_now_ms(struct pl_broker *broker);
 uint64_t pl_broker_monotonic_ms(const struct pl_broker *broker);
 void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_kind kind);
 void pl_broker_done(const struct pl_broker *broker, const struct pl_done *done);
+
+/* Between two locks of one mutex: without a pause, whoever waits for it would not get it. */
+static inline void pl_let_others_lock(void) {
+    const struct timespec pause = {.tv_nsec = 50 * 1000};
+    (void)nanosleep(&pause, NULL);
+}
 
 void pl_housekeeping_start(struct pl_broker *broker);
 PL_MUST_CHECK enum pl_err pl_cleaner_open(struct pl_broker *broker);

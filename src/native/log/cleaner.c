@@ -335,6 +335,8 @@ static enum pl_err swap_group(struct pl_log *log, const struct pl_clean *clean,
     int32_t at = find_sources(log, clean, group);
     if (at < 0) { /* retention was faster */
         enum pl_err err = remove_made(group->cleaned);
+        pl_segment_release(group->cleaned);
+        group->cleaned = NULL;
         log->folder_changed = true;
         return err;
     }
@@ -352,25 +354,26 @@ static enum pl_err swap_group(struct pl_log *log, const struct pl_clean *clean,
     insert_segment(log, at, group->cleaned);
     group->cleaned = NULL; /* the log's reference now */
     log->folder_changed = true;
+    pl_boundaries_clear(&log->boundaries);
     return PL_OK;
 }
 
-static enum pl_err swap_all(struct pl_log *log, struct pl_clean *clean) {
-    for (int32_t i = 0; i < clean->group_count; i++) {
-        if (clean->groups[i].cleaned == NULL) {
-            continue;
-        }
-        enum pl_err err = swap_group(log, clean, &clean->groups[i]);
-        if (err != PL_OK) {
-            log->offline = true; /* half a swap: opening finishes it */
-            return PL_ERR_IO;
-        }
+bool pl_log_clean_swap(struct pl_log *log, struct pl_clean *clean) {
+    if (log->offline || clean->err != PL_OK) {
+        return false;
     }
-    pl_boundaries_clear(&log->boundaries);
-    if (clean->mapped_end > log->cleaned_end) {
-        log->cleaned_end = clean->mapped_end;
+    int32_t next = 0;
+    while (next < clean->group_count && clean->groups[next].cleaned == NULL) {
+        next++;
     }
-    return PL_OK;
+    if (next == clean->group_count) {
+        return false;
+    }
+    if (swap_group(log, clean, &clean->groups[next]) != PL_OK) {
+        log->offline = true; /* half a swap: opening finishes it */
+        clean->err = PL_ERR_IO;
+    }
+    return true;
 }
 
 /* A failed run leaves files that the next opening would remove, or take for good if complete. */
@@ -390,13 +393,15 @@ enum pl_err pl_log_clean_end(struct pl_log *log, struct pl_clean *clean,
                              struct pl_cleaned *cleaned) {
     log->cleaning = false;
     *cleaned = clean->result;
+    while (pl_log_clean_swap(log, clean)) {
+    }
     enum pl_err err = PL_OK;
     if (log->offline) {
-        err = PL_ERR_OFFLINE;
+        err = clean->err == PL_ERR_IO ? PL_ERR_IO : PL_ERR_OFFLINE;
     } else if (clean->err != PL_OK) {
         err = drop_all(log, clean);
-    } else {
-        err = swap_all(log, clean);
+    } else if (clean->mapped_end > log->cleaned_end) {
+        log->cleaned_end = clean->mapped_end;
     }
     free_clean(clean);
     return err;

@@ -252,7 +252,8 @@ PL_MUST_CHECK enum pl_err pl_log_advance_start(struct pl_log *log, int64_t offse
 /* Retention by time, size and start offset; rolls by time; expires producers; removes files
  * whose delay is over; closes idle descriptors. Cheap when nothing is due. Never removes anything
  * at or above bound (the high watermark) or that an open transaction needs; when everything has
- * expired an empty segment stays. */
+ * expired an empty segment stays. Removes some segments at a time, so that the lock is not held
+ * for long: call it again while it removes any. */
 PL_MUST_CHECK enum pl_err pl_log_housekeep(struct pl_log *log, int64_t now_ms, int64_t bound,
                                            int32_t *segments_removed);
 
@@ -278,6 +279,9 @@ struct pl_cleaned {
     int64_t cleaned_end; /* from here on the log is dirty */
     uint64_t busy_ns;    /* that the run has taken */
 };
+/* Puts one cleaned segment in place of its sources; false: none is left to be put. What end does
+ * as well, for who lets go of the lock in between: each takes some renames. */
+bool pl_log_clean_swap(struct pl_log *log, struct pl_clean *clean);
 /* Puts the cleaned segments in place of their sources, or removes them when the run failed or
  * was cancelled (then the log is as before and the error is told). Frees the clean. */
 PL_MUST_CHECK enum pl_err pl_log_clean_end(struct pl_log *log, struct pl_clean *clean,

@@ -3,6 +3,7 @@
 
 #include "log/log_state.h"
 
+enum { REMOVED_TOGETHER = 16 };
 enum { EXPIRE_INTERVAL_MS = 60 * 1000, IDLE_DESCRIPTOR_MS = 60 * 1000 };
 
 /* ---- taking segments out ---- */
@@ -161,7 +162,8 @@ static enum pl_err count_expired(struct pl_log *log, int64_t now_ms, int64_t bou
         .now_ms = now_ms,
     };
     bool expired = true;
-    for (*count = 0; *count < log->segment_count; ++*count) {
+    int32_t most = log->segment_count < REMOVED_TOGETHER ? log->segment_count : REMOVED_TOGETHER;
+    for (*count = 0; *count < most; ++*count) {
         enum pl_err err = has_expired(log, *count, &expiry, &expired);
         if (err != PL_OK || !expired) {
             return err;
