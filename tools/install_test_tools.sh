@@ -1,6 +1,6 @@
 #!/bin/bash
 # What the tests with real clients need besides Debian and Python packages: Kafka's jars and our
-# Java agent, Kafka Connect, the Node agent's packages, our Go agent, an environment of stream
+# Java agent, Kafka Connect, the Node agent's packages, our Go agents, an environment of stream
 # libraries. Into .cache/clients and tests/clients/node/node_modules; a part whose sources have not
 # changed is left as it is.
 set -eu
@@ -51,6 +51,6 @@ fi
 
 mapfile -t sources < <(find "$clients/go" -name '*.go' | sort)
 if changed go "$clients/go/go.mod" "$clients/go/go.sum" "${sources[@]}"; then
-  (cd "$clients/go" && go build -o "$cache/franz-agent" .)
+  (cd "$clients/go" && go build -o "$cache/franz-agent" ./franz && go build -o "$cache/sarama-agent" ./sarama)
   done_with go
 fi

@@ -71,6 +71,11 @@ KINDS = (
         can=EVERYTHING - {"static", "null_header"},
     ),
     Kind(
+        "sarama",
+        (f"{TOOLS}/sarama-agent",),
+        can=EVERYTHING - {"seek", "set_committed"},
+    ),
+    Kind(
         "franz",
         (f"{TOOLS}/franz-agent",),
         # Transactions with a group are its GroupTransactSession. Its static members leave a group

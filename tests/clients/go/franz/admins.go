@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"pylog.test/agents/loop"
 )
 
 // admins has one admin client a broker address, kept until the agent ends.
@@ -32,9 +33,9 @@ type adminArgs struct {
 	Offsets    map[string]int64  `json:"offsets"`
 }
 
-func (a *admins) register(commands map[string]command) {
+func (a *admins) register(commands map[string]loop.Command) {
 	add := func(op string, run func(context.Context, *kadm.Client, adminArgs) (any, error)) {
-		commands[op] = args(func(ctx context.Context, in adminArgs) (any, error) {
+		commands[op] = loop.Args(func(ctx context.Context, in adminArgs) (any, error) {
 			client, err := a.of(in.Bootstrap)
 			if err != nil {
 				return nil, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"pylog.test/agents/loop"
 )
 
 const (
@@ -26,7 +26,7 @@ type consumer struct {
 
 	mu         sync.Mutex
 	assignment map[place]bool
-	records    []item
+	records    []loop.Item
 	latest     []*kgo.Record
 	failure    error
 }
@@ -48,13 +48,13 @@ type consumerArgs struct {
 }
 
 func (a *agent) registerConsumers() {
-	a.commands["consumer_open"] = args(a.consumerOpen)
-	a.commands["consumer_assign"] = args(a.consumerAssign)
-	a.commands["consumer_seek"] = args(a.consumerSeek)
-	a.commands["consumer_read"] = args(a.consumerRead)
-	a.commands["consumer_subscribe"] = args(a.consumerSubscribe)
-	a.commands["member_state"] = args(a.memberState)
-	a.commands["member_commit"] = args(func(ctx context.Context, in handleArgs) (any, error) {
+	a.commands["consumer_open"] = loop.Args(a.consumerOpen)
+	a.commands["consumer_assign"] = loop.Args(a.consumerAssign)
+	a.commands["consumer_seek"] = loop.Args(a.consumerSeek)
+	a.commands["consumer_read"] = loop.Args(a.consumerRead)
+	a.commands["consumer_subscribe"] = loop.Args(a.consumerSubscribe)
+	a.commands["member_state"] = loop.Args(a.memberState)
+	a.commands["member_commit"] = loop.Args(func(ctx context.Context, in loop.Named) (any, error) {
 		return nil, a.consumers[in.Handle].commit(ctx)
 	})
 }
@@ -126,7 +126,7 @@ func (c *consumer) mark(partitions map[string][]int32, assigned bool) {
 }
 
 func (a *agent) consumerAssign(_ context.Context, in struct {
-	handleArgs
+	loop.Named
 	Topic     string                     `json:"topic"`
 	Positions map[string]json.RawMessage `json:"positions"`
 }) (any, error) {
@@ -157,7 +157,7 @@ func position(at string) kgo.Offset {
 }
 
 func (a *agent) consumerSeek(_ context.Context, in struct {
-	handleArgs
+	loop.Named
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
@@ -169,14 +169,14 @@ func (a *agent) consumerSeek(_ context.Context, in struct {
 }
 
 func (a *agent) consumerRead(ctx context.Context, in struct {
-	handleArgs
+	loop.Named
 	Count     int `json:"count"`
 	TimeoutMs int `json:"timeout_ms"`
 }) (any, error) {
 	c := a.consumers[in.Handle]
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(in.TimeoutMs)*time.Millisecond)
 	defer cancel()
-	records := []item{}
+	records := []loop.Item{}
 	for len(records) < in.Count && ctx.Err() == nil {
 		fetches := c.client.PollRecords(ctx, in.Count-len(records))
 		if err := realError(fetches); err != nil {
@@ -198,7 +198,7 @@ func realError(fetches kgo.Fetches) error {
 }
 
 func (a *agent) consumerSubscribe(_ context.Context, in struct {
-	handleArgs
+	loop.Named
 	Topics []string `json:"topics"`
 }) (any, error) {
 	c := a.consumers[in.Handle]
@@ -235,7 +235,7 @@ func (c *consumer) poll() {
 	}
 }
 
-func (a *agent) memberState(_ context.Context, in handleArgs) (any, error) {
+func (a *agent) memberState(_ context.Context, in loop.Named) (any, error) {
 	c := a.consumers[in.Handle]
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -245,7 +245,7 @@ func (a *agent) memberState(_ context.Context, in handleArgs) (any, error) {
 	}
 	records := c.records
 	if records == nil {
-		records = []item{}
+		records = []loop.Item{}
 	}
 	c.records = nil
 	failure := c.failure
@@ -270,11 +270,4 @@ func (c *consumer) close(_ context.Context) {
 		<-c.stopped
 	}
 	c.client.Close()
-}
-
-func decodeAny(data any) ([]byte, error) {
-	if data == nil {
-		return nil, nil
-	}
-	return base64.StdEncoding.DecodeString(data.(string))
 }

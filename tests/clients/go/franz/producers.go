@@ -5,23 +5,14 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"pylog.test/agents/loop"
 )
 
 type producer struct {
 	client *kgo.Client
 }
 
-// item is a record as commands carry it; []byte is base64 in JSON.
-type item struct {
-	Partition *int32  `json:"partition"`
-	Offset    int64   `json:"offset"`
-	Timestamp *int64  `json:"timestamp"`
-	Key       []byte  `json:"key"`
-	Value     []byte  `json:"value"`
-	Headers   [][]any `json:"headers"`
-}
-
-func (i item) toRecord(topic string) (*kgo.Record, error) {
+func toRecord(i loop.Item, topic string) (*kgo.Record, error) {
 	record := &kgo.Record{Topic: topic, Key: i.Key, Value: i.Value, Partition: -1}
 	if i.Partition != nil {
 		record.Partition = *i.Partition
@@ -30,7 +21,7 @@ func (i item) toRecord(topic string) (*kgo.Record, error) {
 		record.Timestamp = time.UnixMilli(*i.Timestamp)
 	}
 	for _, pair := range i.Headers {
-		data, err := decodeAny(pair[1])
+		data, err := loop.Decode(pair[1])
 		if err != nil {
 			return nil, err
 		}
@@ -39,9 +30,9 @@ func (i item) toRecord(topic string) (*kgo.Record, error) {
 	return record, nil
 }
 
-func fromRecord(record *kgo.Record) item {
+func fromRecord(record *kgo.Record) loop.Item {
 	timestamp := record.Timestamp.UnixMilli()
-	found := item{
+	found := loop.Item{
 		Partition: &record.Partition,
 		Offset:    record.Offset,
 		Timestamp: &timestamp,
@@ -106,15 +97,15 @@ type producerArgs struct {
 }
 
 func (a *agent) registerProducers() {
-	a.commands["producer_open"] = args(a.producerOpen)
-	a.commands["producer_send"] = args(a.producerSend)
-	a.commands["producer_begin"] = args(func(_ context.Context, in handleArgs) (any, error) {
+	a.commands["producer_open"] = loop.Args(a.producerOpen)
+	a.commands["producer_send"] = loop.Args(a.producerSend)
+	a.commands["producer_begin"] = loop.Args(func(_ context.Context, in loop.Named) (any, error) {
 		return nil, a.producers[in.Handle].client.BeginTransaction()
 	})
-	a.commands["producer_commit"] = args(func(ctx context.Context, in handleArgs) (any, error) {
+	a.commands["producer_commit"] = loop.Args(func(ctx context.Context, in loop.Named) (any, error) {
 		return nil, a.producers[in.Handle].client.EndTransaction(ctx, kgo.TryCommit)
 	})
-	a.commands["producer_abort"] = args(func(ctx context.Context, in handleArgs) (any, error) {
+	a.commands["producer_abort"] = loop.Args(func(ctx context.Context, in loop.Named) (any, error) {
 		return nil, a.producers[in.Handle].client.EndTransaction(ctx, kgo.TryAbort)
 	})
 }
@@ -144,13 +135,13 @@ func (a *agent) producerOpen(_ context.Context, in producerArgs) (any, error) {
 }
 
 func (a *agent) producerSend(ctx context.Context, in struct {
-	handleArgs
-	Topic   string `json:"topic"`
-	Records []item `json:"records"`
+	loop.Named
+	Topic   string      `json:"topic"`
+	Records []loop.Item `json:"records"`
 }) (any, error) {
 	records := make([]*kgo.Record, 0, len(in.Records))
 	for _, sent := range in.Records {
-		record, err := sent.toRecord(in.Topic)
+		record, err := toRecord(sent, in.Topic)
 		if err != nil {
 			return nil, err
 		}

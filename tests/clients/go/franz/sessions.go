@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"pylog.test/agents/loop"
 )
 
 // session is franz-go's own consume-transform-produce: a member and a producer in one.
@@ -14,12 +15,12 @@ type session struct {
 }
 
 func (a *agent) registerSessions() {
-	a.commands["session_open"] = args(a.sessionOpen)
-	a.commands["session_copy"] = args(a.sessionCopy)
-	a.commands["session_end"] = args(func(ctx context.Context, in handleArgs) (any, error) {
+	a.commands["session_open"] = loop.Args(a.sessionOpen)
+	a.commands["session_copy"] = loop.Args(a.sessionCopy)
+	a.commands["session_end"] = loop.Args(func(ctx context.Context, in loop.Named) (any, error) {
 		return a.sessions[in.Handle].End(ctx, kgo.TryCommit)
 	})
-	a.commands["session_close"] = args(func(_ context.Context, in handleArgs) (any, error) {
+	a.commands["session_close"] = loop.Args(func(_ context.Context, in loop.Named) (any, error) {
 		a.sessions[in.Handle].Close()
 		delete(a.sessions, in.Handle)
 		return nil, nil
@@ -27,7 +28,7 @@ func (a *agent) registerSessions() {
 }
 
 func (a *agent) sessionOpen(_ context.Context, in struct {
-	handleArgs
+	loop.Named
 	Bootstrap       string `json:"bootstrap"`
 	TransactionalID string `json:"transactional_id"`
 	Group           string `json:"group"`
@@ -53,7 +54,7 @@ func (a *agent) sessionOpen(_ context.Context, in struct {
 // sessionCopy begins a transaction and writes what one poll gave, at most so many records, to the
 // sink; session_end commits it with its offsets.
 func (a *agent) sessionCopy(ctx context.Context, in struct {
-	handleArgs
+	loop.Named
 	AtMost int `json:"at_most"`
 }) (any, error) {
 	s := a.sessions[in.Handle]

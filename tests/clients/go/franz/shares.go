@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"pylog.test/agents/loop"
 )
 
 // sharer is a member of a share group that the commands themselves poll.
@@ -25,13 +26,13 @@ var acknowledgements = map[string]kgo.AckStatus{
 }
 
 func (a *agent) registerSharers() {
-	a.commands["share_open"] = args(a.shareOpen)
-	a.commands["share_read"] = args(a.shareRead)
-	a.commands["share_acknowledge"] = args(a.shareAcknowledge)
-	a.commands["share_commit"] = args(func(ctx context.Context, in handleArgs) (any, error) {
+	a.commands["share_open"] = loop.Args(a.shareOpen)
+	a.commands["share_read"] = loop.Args(a.shareRead)
+	a.commands["share_acknowledge"] = loop.Args(a.shareAcknowledge)
+	a.commands["share_commit"] = loop.Args(func(ctx context.Context, in loop.Named) (any, error) {
 		return a.sharers[in.Handle].commit(ctx)
 	})
-	a.commands["share_close"] = args(func(_ context.Context, in handleArgs) (any, error) {
+	a.commands["share_close"] = loop.Args(func(_ context.Context, in loop.Named) (any, error) {
 		a.sharers[in.Handle].client.Close()
 		delete(a.sharers, in.Handle)
 		return nil, nil
@@ -40,7 +41,7 @@ func (a *agent) registerSharers() {
 
 // shareOpen has no use for a mode: franz-go accepts at the next poll what was not acknowledged.
 func (a *agent) shareOpen(_ context.Context, in struct {
-	handleArgs
+	loop.Named
 	Bootstrap string `json:"bootstrap"`
 	Group     string `json:"group"`
 	Topic     string `json:"topic"`
@@ -71,7 +72,7 @@ func (s *sharer) acknowledged(_ *kgo.Client, results kgo.ShareAckResults) {
 }
 
 func (a *agent) shareRead(ctx context.Context, in struct {
-	handleArgs
+	loop.Named
 	Count     int `json:"count"`
 	TimeoutMs int `json:"timeout_ms"`
 }) (any, error) {
@@ -93,7 +94,7 @@ func (a *agent) shareRead(ctx context.Context, in struct {
 }
 
 func (a *agent) shareAcknowledge(_ context.Context, in struct {
-	handleArgs
+	loop.Named
 	Types map[string]string `json:"types"`
 }) (any, error) {
 	s := a.sharers[in.Handle]
