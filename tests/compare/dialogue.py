@@ -32,7 +32,10 @@ UNREADY = tuple(
     )
     for end in ",)"
 )
-IGNORED = frozenset({"throttle_time_ms", "error_message", "documentation", "log_append_time_ms"})
+IGNORED = frozenset(
+    {"throttle_time_ms", "error_message", "documentation", "log_append_time_ms"}
+    | {"acknowledge_error_message"}
+)
 IGNORED_PREFIXES = ("batch_index_error",)
 NUMBERED = {
     "topic_id": "topic",

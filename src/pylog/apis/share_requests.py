@@ -13,6 +13,7 @@ from pylog.protocol.errors import ApiError, ErrorCode
 if TYPE_CHECKING:
     from pylog.coordinator.share_service import ShareGroupService
 
+RENEW = AcknowledgeType.RENEW
 Acknowledged = Mapping[TopicPartition, Sequence[AcknowledgedBatch]]
 
 
@@ -64,11 +65,13 @@ async def acknowledge(
     renews: bool,
 ) -> dict[TopicPartition, ApiError | None]:
     """Acknowledge; the error of each partition, or None."""
-    may_renew = renews and service.config(group_id).renew_enabled
+    renew_enabled = service.config(group_id).renew_enabled
 
     async def one(partition: TopicPartition) -> ApiError | None:
         try:
-            _check(asked[partition], may_renew)
+            _check(asked[partition], renews)
+            if not renew_enabled and any(RENEW in batch.types for batch in asked[partition]):
+                raise ApiError(ErrorCode.INVALID_RECORD_STATE, "Locks of the group end as they do.")
             leader = service.leader(group_id, partition)
             await leader.acknowledge(member_id, asked[partition])
         except ApiError as error:
@@ -79,9 +82,9 @@ async def acknowledge(
     return dict(zip(asked, errors, strict=True))
 
 
-def _check(batches: Sequence[AcknowledgedBatch], may_renew: bool) -> None:
+def _check(batches: Sequence[AcknowledgedBatch], renews: bool) -> None:
     """INVALID_REQUEST for ranges that overlap or are out of order, and for wrong types."""
-    highest = AcknowledgeType.RENEW if may_renew else AcknowledgeType.REJECT
+    highest = RENEW if renews else AcknowledgeType.REJECT
     before = -1
     for batch in batches:
         if batch.first_offset > batch.last_offset or batch.first_offset <= before:
