@@ -9,7 +9,6 @@ the note.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -98,6 +97,8 @@ class LogCopy:
 
     def discard(self) -> None:
         """Forget the copy."""
+        import shutil  # slow to import, and seldom needed
+
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -139,9 +139,9 @@ def with_a_later_log(data_dir: Path) -> str:
 
 def with_later_metadata(data_dir: Path) -> str:
     database = sqlite3.connect(data_dir / "metadata.db")
-    database.execute("PRAGMA user_version = 1")
+    database.execute("PRAGMA user_version = 2")
     database.close()
-    return "has version 1"
+    return "has version 2"
 
 
 @pytest.mark.parametrize(
