@@ -164,6 +164,18 @@ TOOLS = (
         "read in a share group and tell of every step in JSON",
     ),
     KafkaTool(
+        "ClientCompatibilityTest", f"{PACKAGE}.ClientCompatibilityTest",
+        "Kafka's system tests: what clients can do with a broker",
+    ),
+    KafkaTool(
+        "LogCompactionTester", f"{PACKAGE}.LogCompactionTester",
+        "Kafka's system tests: compaction keeps the newest of each key",
+    ),
+    KafkaTool(
+        "TransactionalMessageCopier", f"{PACKAGE}.TransactionalMessageCopier",
+        "Kafka's system tests: copy a partition in transactions",
+    ),
+    KafkaTool(
         "OAuthCompatibilityTool", f"{PACKAGE}.OAuthCompatibilityTool",
         "try the OAuth settings of a client and of a broker against a provider of tokens", _NO,
         "talks to no broker",

@@ -15,12 +15,9 @@ from tests.clients.samples import NOON_MS
 from tests.clients.tool_runner import Tools
 from tests.support.wait import wait_until
 
-# Programs of Kafka's own system tests: no script of Kafka's starts them.
-NO_TOOLS = {"ClientCompatibilityTest", "LogCompactionTester", "TransactionalMessageCopier"}
-
 
 def test_the_table_has_every_tool_of_kafkas_jar(java: Client) -> None:
-    found = set(java.agent.call("tools")) - {f"{PACKAGE}.{name}" for name in NO_TOOLS}
+    found = set(java.agent.call("tools"))
     assert found == {tool.main for tool in TOOLS if tool.main.startswith(PACKAGE)}
 
 

@@ -13,7 +13,7 @@ from tests.clients.client import Client
 from tests.clients.kafka_tools import Verdict, tool_named
 from tests.clients.kinds import JAVA
 
-PROCESS_TIMEOUT_S = 60
+PROCESS_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,19 @@ class Tools:
 
     def events(self, script: str, *arguments: str) -> list[dict[str, Any]]:
         """What a tool tells in JSON; a process of its own, as it tells some at its very end."""
-        command = self._process(script, "--bootstrap-server", *arguments)
+        told = self.output(script, "--bootstrap-server", *arguments)
+        return [json.loads(line) for line in told.splitlines()]
+
+    def output(self, script: str, where: str, *arguments: str) -> str:
+        """What a tool says in a process of its own; `where` is its option for the broker."""
         ended = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=PROCESS_TIMEOUT_S
+            self._process(script, where, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=PROCESS_TIMEOUT_S,
         )
-        return [json.loads(line) for line in ended.stdout.splitlines()]
+        assert ended.returncode == 0, ended
+        return ended.stdout
 
     @contextmanager
     def lines(self, script: str, *arguments: str) -> Iterator[Iterator[str]]:
