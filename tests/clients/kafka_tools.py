@@ -118,7 +118,7 @@ TOOLS = (
     KafkaTool(
         "kafka-reassign-partitions", f"{PACKAGE}.reassign.ReassignPartitionsCommand",
         "move partitions to other brokers or folders",
-        note="a partition is moved to where it is: a move to another folder is refused",
+        note="between the folders of `log.dirs`; there is no other broker to move to",
     ),
     KafkaTool(
         "kafka-replica-verification", f"{PACKAGE}.ReplicaVerificationTool",

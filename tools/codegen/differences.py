@@ -21,7 +21,7 @@ NOT_SERVED: dict[int, str] = {
 """Keys of Kafka's broker without a lane, and why."""
 
 _QUORUM = "the broker decides alone: no controllers, no registration with them"
-_COPIES = "one broker has the only copy: nothing is copied or moved"
+_COPIES = "one broker has the only copy: nothing is copied to another"
 _REMOTE = "there is no remote storage"
 _PLUG_INS = "classes in Java are not loaded"
 _INSIDE = "they tune threads, queues and caches that pylog does not have"
@@ -60,10 +60,17 @@ SETTINGS_WITHOUT_EFFECT: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "logs move between folders without a quota, and no folder is cordoned (KIP-1066)",
+        (
+            "alter.log.dirs.*", "cordoned.log.dirs", "num.replica.alter.*",
+            "replica.alter.log.dirs.*",
+        ),
+    ),
+    (
         _COPIES,
         (
-            "add.partitions.to.txn.retry.*", "alter.log.dirs.*", "auto.leader.rebalance.enable",
-            "cordoned.log.dirs", "follower.fetch.*", "inter.broker.listener.name",
+            "add.partitions.to.txn.retry.*", "auto.leader.rebalance.enable", "follower.fetch.*",
+            "inter.broker.listener.name",
             "leader.imbalance.*", "log.dir.failure.timeout.ms", "num.replica.*", "replica.*",
             "replication.quota.*", "*.replication.throttled.rate",
             "request.timeout.ms", "sasl.mechanism.inter.broker.protocol",
@@ -92,7 +99,8 @@ SETTINGS_WITHOUT_EFFECT: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "*.append.linger.ms", "*.assignor.offload.enable", "*.background.threads",
             "*.cached.buffer.max.bytes", "*.load.buffer.size", "*.purge.interval.requests",
-            "group.coordinator.threads", "metrics.*", "num.io.threads", "num.network.threads",
+            "group.coordinator.threads", "metrics.num.*", "metrics.recording.*",
+            "metrics.sample.*", "num.io.threads", "num.network.threads",
             "offsets.commit.timeout.ms", "queued.*",
             "quota.window.*", "share.coordinator.threads", "share.coordinator.write.timeout.ms",
             "socket.listen.backlog.size",
