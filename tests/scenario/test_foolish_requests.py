@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.support.raw_client import RawClient
 
-from pylog.protocol.api_keys import API_KEYS, request_class
+from pylog.protocol.api_keys import SERVED, ApiKey, request_class
 from pylog.protocol.message import Struct
 from pylog.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from pylog.protocol.messages.find_coordinator import FindCoordinatorRequest
@@ -21,8 +21,8 @@ from pylog.protocol.messages.offset_commit import (
 )
 from pylog.testing import Broker
 
-KEYS = (8, 9, 10, 11, 12, 13, 14, 15, 16, 22, 24, 25, 26, 27, 28, 42, 47, 61, 65, 66, 68, 69)
-ROUNDS = 30
+JOIN_GROUP = 11  # one in order is answered when others have joined
+ROUNDS = 25
 TEXTS = ["", "a", "orders", "events", "grüße-😀", "x" * 300, "(", "range", "consumer", "\0"]
 NUMBERS = [0, 1, -1, -2, 2, 5, 100, 45_000]
 SIZES = {"int8": 8, "int16": 16, "uint16": 16, "int32": 32, "int64": 64}
@@ -31,8 +31,6 @@ SIZES = {"int8": 8, "int16": 16, "uint16": 16, "int32": 32, "int64": 64}
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
     with Broker() as broker, RawClient(broker.bootstrap) as client:
-        topic = CreatableTopic(name="events", num_partitions=2, replication_factor=1)
-        client.call(CreateTopicsRequest(topics=[topic], timeout_ms=10_000), 2)
         for key_type in (0, 1):
             client.call(FindCoordinatorRequest(key="orders", key_type=key_type), 1)
         yield broker
@@ -62,7 +60,9 @@ class Fool:
             return self._random.random() < 0.5
         if kind == "string":
             return self._random.choice(TEXTS)
-        if kind == "bytes":
+        if kind == "float64":
+            return self._random.choice([0.0, 0.5, -1.0, 1e300, float("inf"), float("nan")])
+        if kind in ("bytes", "records"):
             return self._random.randbytes(self._random.choice([0, 1, 6, 40]))
         if kind == "uuid":
             return self._random.choice([bytes(16), self._random.randbytes(16)])
@@ -83,24 +83,32 @@ def _has(versions: str, version: int) -> bool:
 
 
 def commits(client: RawClient) -> bool:
+    wanted = CreatableTopic(name="events", num_partitions=2, replication_factor=1)
+    client.call(CreateTopicsRequest(topics=[wanted], timeout_ms=10_000), 2)
     partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=1)
     topic = OffsetCommitRequestTopic(name="events", partitions=[partition])
     answer = client.call(OffsetCommitRequest(group_id="sensible", topics=[topic]), 8)
     return bool(answer.topics[0].partitions[0].error_code == 0)
 
 
-@pytest.mark.parametrize("key", KEYS)
+def is_answered(api: ApiKey, message: Any) -> bool:
+    return api.key != JOIN_GROUP and getattr(message, "acks", 1) != 0
+
+
+@pytest.mark.parametrize("api", SERVED, ids=lambda api: f"{api.key}-{api.name}")
 def test_every_value_of_every_field_is_answered(
-    broker: Broker, key: int, caplog: pytest.LogCaptureFixture
+    broker: Broker, api: ApiKey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api = API_KEYS[key]
-    for version in range(api.min_version, api.max_version + 1):
+    oldest = max(api.min_version, request_class(api.key).VERSIONS[0])  # Produce: of its messages
+    for version in range(oldest, api.max_version + 1):
         for number in range(ROUNDS):
-            seed = f"{key}-{version}-{number}"
-            message = Fool(seed, version).fill(request_class(key)())
+            seed = f"{api.key}-{version}-{number}"
+            message = Fool(seed, version).fill(request_class(api.key)())
+            if hasattr(message, "max_wait_ms"):
+                message.max_wait_ms = min(message.max_wait_ms, 10)
             with RawClient(broker.bootstrap) as client:
                 client.send(message, version)
-                if key != 11:  # a JoinGroup in order is answered when others have joined
+                if is_answered(api, message):
                     client.receive()
     with RawClient(broker.bootstrap) as client:
         assert commits(client)

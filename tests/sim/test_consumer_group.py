@@ -1,21 +1,28 @@
 """A consumer group under random members, lost answers, delays, topic changes and restarts.
 
 Held at every moment: no partition is used by two members; what a member is told it may use is what
-the coordinator has it down for. Members that keep answering end up with everything, each its share.
+the coordinator has it down for; no committed offset goes back, however late a commit arrives.
+Members that keep answering end up with everything, each its share.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.sim.consumer import Consumer, ConsumerWorld
+from tests.sim.consumer import GROUP, Consumer, ConsumerWorld
 from tests.sim.world import Waiting
 
+from pylog.coordinator.group_base import Committer
+from pylog.coordinator.offsets import OffsetToCommit
 from pylog.protocol.errors import ErrorCode
 
 SEATS = st.integers(0, 3)
 REJOIN = {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.GROUP_ID_NOT_FOUND}
+
+Offsets = dict[tuple[str, int], int]  # the next one to read, of topic and partition
 
 
 class Client(Consumer):
@@ -23,10 +30,42 @@ class Client(Consumer):
 
     heard_at_ms = 0
 
+    def __init__(self, world: ConsumerWorld, name: str, committed: Offsets, **options: Any) -> None:
+        super().__init__(world, name, **options)
+        self.committed = committed
+        self.positions: Offsets = {}
+        self.on_the_way: list[tuple[int, tuple[str, int], int]] = []  # commits, as they were sent
+
+    def reads_and_commits(self) -> None:
+        """Reads one record of each partition from where it, or its predecessor, has got to."""
+        held = self.owned & self.assigned
+        self.positions = {
+            partition: self.positions.get(partition, self.committed.get(partition, 0)) + 1
+            for partition in sorted(held)
+        }
+        for partition, offset in self.positions.items():
+            self.on_the_way.append((self.epoch, partition, offset))
+
+    def commits_arrive(self) -> None:
+        for epoch, (topic, index), offset in self.on_the_way:
+            item = OffsetToCommit(topic, index, offset, -1, "", self.world.ids[topic])
+            committer = Committer(self.name, None, epoch, 9)
+            waiting = self.world.ask(
+                lambda shard, p, now, c=committer, i=item: shard.commit(GROUP, c, [i], -1, p, now)
+            )
+            if waiting.error is None and waiting.heard() == [ErrorCode.NONE]:
+                assert offset > self.committed.get((topic, index), 0), "an offset goes back"
+                self.committed[topic, index] = offset
+        self.on_the_way = []
+
+    def loses_what_it_had(self) -> None:
+        self.positions = {p: at for p, at in self.positions.items() if p in self.owned}
+
     def hears(self, waiting: Waiting) -> None:
         if waiting.error is not None:
             assert waiting.error.code in REJOIN, waiting.error
             self.owned, self.assigned, self.epoch = set(), set(), 0
+            self.loses_what_it_had()
             return
         super().hears(waiting)
         self.heard_at_ms = self.world.now_ms
@@ -34,10 +73,12 @@ class Client(Consumer):
 
     def gives_up(self) -> None:
         self.owned &= self.assigned
+        self.loses_what_it_had()
 
     def heartbeat(self) -> Waiting:
         if self.epoch == 0:
             self.owned, self.assigned = set(), set()
+            self.loses_what_it_had()
             return self.asks_to_join()
         return self.asks(topic_partitions=self._partitions())
 
@@ -49,11 +90,15 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = ConsumerWorld(events=5)
         self.names = 0
+        self.committed: Offsets = {}
+        self.gone: list[Client] = []
         self.seats = [self._new(["events"]) for _ in range(4)]
 
     def _new(self, topics: list[str]) -> Client:
         self.names += 1
-        return Client(self.world, f"c{self.names}", topics=topics, rebalance_timeout_ms=40_000)
+        name = f"c{self.names}"
+        options = {"topics": topics, "rebalance_timeout_ms": 40_000}
+        return Client(self.world, name, self.committed, **options)
 
     @rule(seat=SEATS)
     def beats(self, seat: int) -> None:
@@ -68,6 +113,34 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
     def all_give_up_and_beat(self) -> None:
         for seat in range(4):
             self.gives_up_and_beats(seat)
+
+    @rule(seat=SEATS, late=st.booleans())
+    def reads_and_commits(self, seat: int, late: bool) -> None:
+        self.seats[seat].reads_and_commits()
+        if not late:
+            self.commits_arrive(seat)
+
+    @rule(seat=SEATS)
+    def commits_arrive(self, seat: int) -> None:
+        self.seats[seat].commits_arrive()
+
+    @rule(seat=SEATS, other=SEATS)
+    def commits_arrive_when_partitions_have_moved(self, seat: int, other: int) -> None:
+        self.seats[seat].reads_and_commits()
+        if other != seat:
+            self.leaves_and_is_replaced(other, ["events"])
+        for _ in range(3):
+            self.all_give_up_and_beat()
+        for client in self.seats:
+            if client is not self.seats[seat]:
+                client.reads_and_commits()
+                client.commits_arrive()
+        self.seats[seat].commits_arrive()
+
+    @rule()
+    def commits_of_the_gone_arrive(self) -> None:
+        for client in self.gone:
+            client.commits_arrive()
 
     @rule(seat=SEATS)
     def answer_is_lost(self, seat: int) -> None:
@@ -86,10 +159,12 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
     def leaves_and_is_replaced(self, seat: int, topics: list[str]) -> None:
         if self.seats[seat].epoch > 0:
             self.seats[seat].leaves()
+        self.gone.append(self.seats[seat])
         self.seats[seat] = self._new(topics)
 
     @rule(seat=SEATS)
     def dies_and_is_replaced(self, seat: int) -> None:
+        self.gone.append(self.seats[seat])
         self.seats[seat] = self._new(["events"])
 
     @rule(ms=st.sampled_from([1, 5_000, 30_000, 45_000]))
@@ -98,6 +173,7 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
         for client in self.seats:  # who has not been heard for so long stops by itself
             if self.world.now_ms - client.heard_at_ms >= 45_000:
                 client.owned, client.assigned, client.epoch = set(), set(), 0
+                client.loses_what_it_had()
 
     @rule(events=st.integers(1, 7), totals=st.integers(0, 3))
     def topics_change(self, events: int, totals: int) -> None:

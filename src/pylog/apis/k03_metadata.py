@@ -32,6 +32,8 @@ from pylog.protocol.messages.metadata import (
 )
 from pylog.security.operations import CLUSTER_OPERATIONS, TOPIC_OPERATIONS
 
+_BY_ID_FROM = 12
+
 
 async def handle(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
     wanted = request.topics
@@ -73,7 +75,8 @@ async def _find(
 ) -> MetadataResponseTopic:
     broker = context.broker
     try:
-        if wanted.name is None and wanted.topic_id == ZERO_UUID:
+        by_id = wanted.topic_id != ZERO_UUID
+        if wanted.name is None and not (by_id and context.version >= _BY_ID_FROM):
             raise ApiError(ErrorCode.INVALID_REQUEST)
         if wanted.name is None:
             topic = broker.metadata.image.topic_by_id(wanted.topic_id)
@@ -82,9 +85,8 @@ async def _find(
         else:
             topic = await _find_by_name(wanted.name, may_create, context)
     except ApiError as error:
-        return MetadataResponseTopic(
-            error_code=error.code, name=wanted.name, topic_id=wanted.topic_id
-        )
+        name = wanted.name if context.version >= _BY_ID_FROM else wanted.name or ""
+        return MetadataResponseTopic(error_code=error.code, name=name, topic_id=wanted.topic_id)
     return _describe(topic, context)
 
 
