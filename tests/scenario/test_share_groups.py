@@ -127,6 +127,17 @@ def test_lock_that_is_over_gives_the_record_to_another_member(
         assert refusals(anna.acknowledges((0, 0, ACCEPT))) == [ErrorCode.INVALID_RECORD_STATE]
 
 
+def test_record_whose_last_lock_is_over_is_done(bootstrap: str, unique: str, group: str) -> None:
+    with Wire(bootstrap) as wire, ShareMember(bootstrap, group, [unique]) as anna:
+        configure_group(wire, group, record_lock_duration_ms="1000", delivery_count_limit="2")
+        topic_id = new_topic(wire, unique)
+        produce(wire, topic_id, [b"a"])
+        anna.beats()
+        assert acquired(anna.fetches()) == [(0, 0, 1)]
+        assert acquired(anna.fetches(max_wait_ms=30_000)) == [(0, 0, 2)]
+        wait_until(lambda: start_and_lag(wire, group) == (1, 0), 30)
+
+
 def test_end_of_a_session_releases_what_its_member_holds(
     bootstrap: str, unique: str, group: str
 ) -> None:

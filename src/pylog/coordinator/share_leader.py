@@ -285,8 +285,6 @@ class ShareLeader:
         end_ms = self._machine.next_lock_end_ms()
         if end_ms is not None:
             self._watch_locks(end_ms)
-        if not change.batches:
-            return
         self.waiters.wake()
         self._start(self._store_quietly(change))
 
