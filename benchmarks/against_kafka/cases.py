@@ -97,7 +97,7 @@ DATA_PLANE: tuple[Case, ...] = (
 
 SWEEP: tuple[Case, ...] = tuple(
     Case(
-        f"produce {records:,} x 100 B, 4 x 4 in flight",
+        f"sweep, batch of {records:,} x 100 B, 4 x 4 in flight",
         Load(connections=4, depth=4, partitions=4, batch_records=records),
     )
     for records in (1, 10, 100, 1000, 5000)

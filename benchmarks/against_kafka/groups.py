@@ -44,8 +44,8 @@ OS, FLUSH_EACH = ("log.durability=os",), ("log.flush.interval.messages=1",)
 FIRST_ANSWER, IDLE_MEMORY = Figure("to first answer", "s"), Figure("idle memory", "MB")
 CREATED, MEMORY = Figure("created", "s"), Figure("memory", "MB")
 RESTARTED, RECOVERED = Figure("restarted", "s"), Figure("restarted after a kill", "s")
-LEAST_PRODUCER = Figure("answers of the least served producer, of the most served", "", True)
-LEAST_CONSUMER = Figure("answers of the least served consumer, of the most served", "", True)
+LEAST_PRODUCER = Figure("producers, least / most served", "", True)
+LEAST_CONSUMER = Figure("consumers, least / most served", "", True)
 # The other generator's names of our figures.
 OF_LOADGEN = {RATE: "req/s", P50: "p50_us", P99: "p99_us", P999: "p999_us", CPU: "cpu_us/req"}
 
@@ -259,7 +259,7 @@ class Groups:
         arguments: list[str], before: list[str],
     ) -> None:  # fmt: skip
         timing = self._set.timing
-        clock = [f"-w{timing.warmup_s:g}", f"-T{timing.measure_s:g}"]
+        clock = [f"-w{timing.warmup_s / 2:g}", f"-T{timing.measure_s:g}"]
 
         def way(broker: Broker) -> dict[str, float]:
             connections = next((int(one[2:]) for one in arguments if one.startswith("-P")), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from benchmarks.against_kafka import cases
 from benchmarks.against_kafka.comparison import (
     KAFKA,
     P99,
@@ -84,3 +85,8 @@ def test_what_is_no_cost_of_an_operation_is_not_judged() -> None:
     for x in STEPS:
         growth.add(x, [x])
     assert growth.no_worse_than_logarithmic() is None
+
+
+def test_every_case_has_a_name_of_its_own() -> None:
+    names = [case.name for case in (*cases.DATA_PLANE, *cases.SWEEP, *cases.FLUSHED)]
+    assert len(set(names)) == len(names)
