@@ -1,5 +1,4 @@
 """The streams group protocol (KIP-1071): threads send heartbeats, the broker assigns tasks.
-assigns tasks.
 
 States and moves are drawn in ``streams_state``; ``streams_reconcile`` has the step of one member,
 ``streams_topics`` what the topics have to be like. Time limits, by name of the timer:
