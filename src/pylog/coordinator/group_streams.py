@@ -171,7 +171,7 @@ class StreamsGroups:
             group.endpoints.clear()
         group.configured = fitted
         group.seen_revision = self._topics().revision
-        if offsets.offsets or offsets.end_offsets:
+        if offsets != group.task_offsets.get(member_id, TaskOffsets()):
             group.task_offsets[member_id] = offsets
 
     # ---- epoch and target ----
