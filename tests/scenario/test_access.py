@@ -15,6 +15,8 @@ from pylog.protocol.messages import (
     add_partitions_to_txn,
     alter_client_quotas,
     alter_configs,
+    consumer_group_describe,
+    consumer_group_heartbeat,
     create_acls,
     create_partitions,
     create_topics,
@@ -360,6 +362,71 @@ def test_a_commit_needs_the_group_and_each_topic(
         topic: 0,
         "secret": ErrorCode.TOPIC_AUTHORIZATION_FAILED,
     }
+
+
+def test_offsets_of_topics_that_may_not_be_described_are_refused_or_hidden(
+    root: Wire, ann: Wire, topic: str, unique: str
+) -> None:
+    group = f"{unique}-offsets"
+    prepare(root, group)
+    assert commit_codes(root, group, [topic]) == {topic: 0}
+    allow(root, Operation.DESCRIBE, GROUP, group)
+
+    def offsets(version: int, *, named: bool) -> list[tuple[int, int]]:
+        names = {
+            "topics": [offset_fetch.OffsetFetchRequestTopic(name=topic, partition_indexes=[0])]
+        }
+        request = offset_fetch.OffsetFetchRequest(
+            group_id=group, **(names if named else {"topics": None})
+        )
+        if version >= 8:
+            wanted = [offset_fetch.OffsetFetchRequestTopics(name=topic, partition_indexes=[0])]
+            asked = offset_fetch.OffsetFetchRequestGroup(
+                group_id=group, topics=wanted if named else None
+            )
+            request = offset_fetch.OffsetFetchRequest(groups=[asked])
+        answer = ann.ask(request, version)
+        topics = answer.groups[0].topics if version >= 8 else answer.topics
+        return [(p.committed_offset, p.error_code) for t in topics for p in t.partitions]
+
+    for version in (7, 9):
+        assert offsets(version, named=True) == [(-1, ErrorCode.TOPIC_AUTHORIZATION_FAILED)]
+        assert offsets(version, named=False) == []
+    allow(root, Operation.DESCRIBE, TOPIC, topic)
+    for version in (7, 9):
+        assert offsets(version, named=True) == offsets(version, named=False)
+        assert offsets(version, named=True)[0][1] == 0
+
+
+def test_a_member_may_describe_what_it_subscribes_to(
+    root: Wire, ann: Wire, topic: str, unique: str
+) -> None:
+    group = f"{unique}-members"
+    prepare(root, group)
+    allow(root, Operation.READ, GROUP, group)
+    allow(root, Operation.DESCRIBE, GROUP, group)
+
+    def joins(wire: Wire) -> int:
+        request = consumer_group_heartbeat.ConsumerGroupHeartbeatRequest(
+            group_id=group,
+            member_id="m",
+            rebalance_timeout_ms=1000,
+            subscribed_topic_names=[topic],
+            topic_partitions=[],
+        )
+        return int(wire.ask(request).error_code)
+
+    def described(wire: Wire) -> tuple[int, int]:
+        request = consumer_group_describe.ConsumerGroupDescribeRequest(group_ids=[group])
+        (found,) = wire.ask(request).groups
+        return found.error_code, len(found.members)
+
+    assert joins(ann) == ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    assert joins(root) == 0
+    assert described(ann) == (ErrorCode.TOPIC_AUTHORIZATION_FAILED, 0)
+    allow(root, Operation.DESCRIBE, TOPIC, topic)
+    assert described(ann) == (0, 1)
+    assert joins(ann) == 0
 
 
 def test_a_transaction_needs_its_id_and_each_topic(root: Wire, ann: Wire, topic: str) -> None:

@@ -244,9 +244,8 @@ BEHAVIOUR: tuple[tuple[str, str], ...] = (
     ),
     (
         "Rules of access",
-        "OffsetFetch leaves out topics that may not be described, where Kafka gives each an "
-        "error. Heartbeats of consumer and share groups don't check the topics that are "
-        "subscribed to.",
+        "A regular expression of a consumer group finds topics that the member may not describe; "
+        "it may not read them either way.",
     ),
 )
 """What a user may notice, beside what single keys don't do."""

@@ -2,9 +2,8 @@
 
 A key without a row needs nothing (KIP-11, KIP-290 and the KIPs of the keys).
 
-Not done: topics of OffsetFetch that may not be described are left out, where Kafka answers each
-with an error; heartbeats of consumer and share groups don't check the topics that are subscribed
-to; Produce checks the topics, and its transactional id where the transaction is begun.
+Not done: a regular expression of a consumer group finds topics that the member may not describe;
+Produce checks the topics, and its transactional id where the transaction is begun.
 """
 
 from __future__ import annotations

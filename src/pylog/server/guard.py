@@ -27,6 +27,9 @@ _FIND_COORDINATOR: Final = 10
 _CREATE_TOPICS_OF_METADATA: Final = 3
 _INIT_PRODUCER_ID: Final = 22
 _ADD_PARTITIONS_TO_TXN: Final = 24
+_OFFSET_FETCH: Final = 9
+_SUBSCRIBE: Final = (68, 76)  # heartbeats of consumer and share groups
+_DESCRIBE_ASSIGNMENTS: Final = (69, 77)
 _NOT_ASKED_FOR: Final = -(2**31)  # in fields of authorized operations
 _GROUP_KEY, _TRANSACTION_KEY = 0, 1  # of FindCoordinator
 
@@ -68,6 +71,7 @@ class Guard:
         if response is None:
             return None
         judge.hide(rule, response)
+        judge.refuse_described_groups(response)
         for item in refused:
             getattr(response, item.items.response).append(_answer_to(item, response))
         judge.limit_operations(response)
@@ -122,6 +126,9 @@ class _Judge:
             kind = self._kind_of_key()
             allowed = self._allows(self._operation_on(kind), kind, self._request.key)
             return None if allowed else kind
+        if key in _SUBSCRIBE:
+            names = self._request.subscribed_topic_names or ()
+            return None if all(map(self._describes, names)) else ResourceType.TOPIC
         return None
 
     def _refusal_of_producer(self) -> ResourceType | None:
@@ -223,11 +230,33 @@ class _Judge:
             parents = getattr(response, first) if second else [response]
             for parent in parents:
                 items = getattr(parent, second or first)
-                items[:] = [item for item in items if self._may_see(shown, item)]
+                if self._context.api_key == _OFFSET_FETCH and self._names_topics(parent):
+                    for item in items:
+                        if not self._may_see(shown, item):
+                            _refuse_offsets(item)
+                else:
+                    items[:] = [item for item in items if self._may_see(shown, item)]
+
+    def _names_topics(self, answer: Any) -> bool:
+        """Whether the topics of a group's offsets were asked for by name, not all there are."""
+        if isinstance(answer, Message):  # up to version 7, of one group
+            return self._request.topics is not None
+        asked = {group.group_id: group.topics for group in self._request.groups}
+        return asked.get(answer.group_id) is not None
 
     def _may_see(self, shown: Any, item: Any) -> bool:
         name = getattr(item, shown.key)
         return not name or self._allows(Operation.DESCRIBE, shown.kind, name)
+
+    def refuse_described_groups(self, response: Any) -> None:
+        """Of a group that has topics which may not be described, nothing is told."""
+        if self._context.api_key not in _DESCRIBE_ASSIGNMENTS:
+            return
+        for group in response.groups:
+            if not all(map(self._describes, _assigned_topics(group))):
+                group.members = []
+                group.error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+                group.error_message = "The group has topics that the client may not describe."
 
     def limit_operations(self, response: Any) -> None:
         """Leave of authorized operations those that are (KIP-430)."""
@@ -249,6 +278,23 @@ class _Judge:
             if bits >> operation & 1 and self._allows(operation, kind, name)
         )
         setattr(item, field, sum(1 << operation for operation in allowed))
+
+
+def _assigned_topics(group: Any) -> set[str]:
+    return {
+        part.topic_name
+        for member in group.members
+        for field in ("assignment", "target_assignment")
+        if (assignment := getattr(member, field, None)) is not None
+        for part in assignment.topic_partitions
+    }
+
+
+def _refuse_offsets(topic: Any) -> None:
+    for partition in topic.partitions:
+        partition.committed_offset, partition.committed_leader_epoch = -1, -1
+        partition.metadata = ""
+        partition.error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
 
 
 _GROUP_CONFIG: Final = 32
