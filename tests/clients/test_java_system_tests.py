@@ -19,10 +19,10 @@ COPIED = 100
 
 @pytest.fixture(scope="module")
 def bootstrap() -> Iterator[str]:
-    """A broker of their own, as they name topics themselves, that compacts small segments soon."""
+    """A broker of their own, as they name topics themselves, that rolls and compacts often."""
     settings = {
         "group.initial.rebalance.delay.ms": "0",
-        "log.segment.bytes": "60000",
+        "log.roll.ms": "20",
         "log.cleaner.backoff.ms": "200",
         "log.cleaner.min.cleanable.ratio": "0.01",
     }
