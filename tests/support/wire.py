@@ -13,17 +13,19 @@ from pylog.protocol.message import Message
 TIMEOUT_S = 30.0
 
 
-class Closed(Exception):
+class Closed(ConnectionError):
     """The broker has closed the connection."""
 
 
 class Wire:
     """One connection. ``client_id`` goes with every request."""
 
-    def __init__(self, bootstrap: str, client_id: str | None = "wire") -> None:
+    def __init__(
+        self, bootstrap: str, client_id: str | None = "wire", timeout_s: float = TIMEOUT_S
+    ) -> None:
         host, _, port = bootstrap.rpartition(":")
         self.client_id = client_id
-        self._socket = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
+        self._socket = socket.create_connection((host, int(port)), timeout=timeout_s)
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Wire:
@@ -64,13 +66,23 @@ class Wire:
         return self._read(length)
 
     def _read(self, count: int) -> bytes:
-        data = b""
+        data = bytearray()
         while len(data) < count:
-            try:
-                part = self._socket.recv(count - len(data))
-            except ConnectionResetError:
-                raise Closed from None
+            part = self._receive(count - len(data))
             if not part:
                 raise Closed
             data += part
-        return data
+        return bytes(data)
+
+    def is_closed_by_peer(self) -> bool:
+        """Waits until the broker has closed the connection; bytes instead are an error."""
+        try:
+            return not self._receive(1)
+        except Closed:
+            return True
+
+    def _receive(self, most: int) -> bytes:
+        try:
+            return self._socket.recv(most)
+        except ConnectionResetError:
+            raise Closed from None

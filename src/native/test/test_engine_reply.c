@@ -54,6 +54,13 @@ static struct pl_reply_part records_at(int64_t offset, uint32_t max_bytes) {
         .partition = partition, .offset = offset, .max_bytes = max_bytes};
 }
 
+static void hang_up(int fd) {
+    close(fd);
+    struct pl_event event = next_event();
+    CHECK_EQ(event.kind, PL_EVENT_CLOSED);
+    pl_event_free(&event);
+}
+
 /* Asks, and is answered with these parts; the frame without its length, malloc'ed. */
 static uint8_t *answer_of(int fd, const struct pl_reply_part *parts, int32_t count, size_t *n) {
     send_request(fd, CONTROL_KEY, 1, 0);
@@ -103,10 +110,7 @@ static void records_stand_between_bytes_whether_copied_or_sent_from_the_file(voi
     check_text(&in, "tail");
     CHECK_EQ(pl_cursor_left(&in), 0);
     free(frame);
-    close(fd);
-    struct pl_event event = next_event();
-    CHECK_EQ(event.kind, PL_EVENT_CLOSED);
-    pl_event_free(&event);
+    hang_up(fd);
 }
 
 static void records_that_are_gone_are_empty_and_the_answer_stands(void) {
@@ -124,10 +128,7 @@ static void records_that_are_gone_are_empty_and_the_answer_stands(void) {
     check_text(&in, "tail");
     CHECK_EQ(pl_cursor_left(&in), 0);
     free(frame);
-    close(fd);
-    struct pl_event event = next_event();
-    CHECK_EQ(event.kind, PL_EVENT_CLOSED);
-    pl_event_free(&event);
+    hang_up(fd);
 }
 
 static void an_answer_to_a_connection_that_is_gone_leaves_nothing_behind(void) {
@@ -148,7 +149,7 @@ static void an_answer_to_a_connection_that_is_gone_leaves_nothing_behind(void) {
     uint8_t *frame = answer_of(other, parts, 1, &n);
     CHECK_EQ(n, 4);
     free(frame);
-    close(other);
+    hang_up(other);
 }
 
 int main(void) {
