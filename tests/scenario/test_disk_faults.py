@@ -134,7 +134,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_a_disk_that_fills_up(
     """Again and again, and now and then the broker is killed while it is full."""
     broker = start(disk / "data", durability)
     for topic in ("plain", "transactions", "probe"):
-        create_topic(broker.address, topic, **{"segment.bytes": "65536"})
+        create_topic(broker.address, topic, **{"internal.segment.bytes": "65536"})
     plain = IdempotentLoad(broker.address, "plain", pause_s=0.002)
     transactions = TransactionalLoad(broker.address, "transactions", pause_s=0.02)
     loads = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.faulty_disk import FaultyDisk
-from tests.support.load import IdempotentLoad, Watcher, create_topic, read_all
+from tests.support.load import IdempotentLoad, Place, Watcher, create_topic, read_all
 from tests.support.records import (
     delete_records,
     delete_topic,
@@ -272,16 +272,14 @@ def test_a_partition_moves_between_folders_under_load(
     broker: BrokerProcess, folders: list[Path]
 ) -> None:
     broker.start()
-    create_topic(broker.address, TOPIC, **{"segment.bytes": "65536"})
-    loads = [
-        IdempotentLoad(broker.address, TOPIC),
-        Watcher(broker.address, TOPIC),
-    ]
+    create_topic(broker.address, TOPIC, **{"internal.segment.bytes": "65536"})
+    load, watcher = IdempotentLoad(broker.address, TOPIC), Watcher(broker.address, TOPIC)
     try:
         with Wire(broker.address) as wire:
             for folder in (folders[1], folders[2], folders[0], folders[1]):
                 assert move(wire, 0, folder) == ErrorCode.NONE
                 wait_until(lambda name=folder.name: home_of(wire, 0) == name, ignoring=ValueError)
+            wait_until(lambda: Place(0, 20) in watcher.found)
             delete_records(wire, TOPIC, 10)
             assert move(wire, 0, folders[2]) == ErrorCode.NONE
             wait_until(lambda: home_of(wire, 0) == "three", ignoring=ValueError)
@@ -289,12 +287,12 @@ def test_a_partition_moves_between_folders_under_load(
             assert move(wire, 0, folders[0] / "no") == ErrorCode.LOG_DIR_NOT_FOUND
             assert move(wire, 9, folders[0]) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     finally:
-        for load in loads:
-            load.cancel()
-    for load in loads:
-        load.end()
+        load.cancel()
+        watcher.cancel()
+    load.end()
+    watcher.end()
     records = read_all(broker.address, TOPIC)
-    assert records.numbers(0) == list(range(10, loads[0].sent[0]))
+    assert records.numbers(0) == list(range(10, load.sent[0]))
     assert [len(list(folder.glob(f"{TOPIC}-0*"))) for folder in folders] == [0, 0, 1]
     broker.kill()
     broker.start()

@@ -225,7 +225,8 @@ void pl_broker_withdraw_partition(struct pl_broker *broker, const uint8_t *topic
     partition->deleted = true;
     if (partition->state != PL_PARTITION_OPENING) { /* too late to prevent it */
         partition->state = PL_PARTITION_CLOSING;
-        pl_partition_end_waits(partition);
+        pl_partition_end_waits(partition, pl_partition_error(partition));
+        pl_partition_wake_watches(partition);
     }
 }
 
@@ -258,6 +259,15 @@ static enum pl_err close_log(struct pl_partition *partition, bool delete_files) 
     return delete_files ? pl_log_delete(log) : pl_log_close(log);
 }
 
+/* What was appended is on the disk now. Who waited for that is told so: if they sent it again, the
+ * next to open the log might not know it for a repetition, as snapshots keep a producer's last
+ * batch only. */
+static void end_closing(struct pl_partition *partition, enum pl_err err) {
+    partition->state = PL_PARTITION_CLOSED;
+    pl_partition_end_waits(partition,
+                           err == PL_OK ? PL_KAFKA_NONE : pl_partition_error(partition));
+}
+
 static void close_run(struct pl_job *job) {
     struct pl_close_job *close = PL_CONTAINER(job, struct pl_close_job, job);
     close->err = close_log(close->partition, close->closing->delete_files);
@@ -267,8 +277,8 @@ static void close_done(struct pl_job *job) {
     struct pl_close_job *close = PL_CONTAINER(job, struct pl_close_job, job);
     struct pl_closing *closing = close->closing;
     if (close->partition != NULL) {
-        close->partition->state = PL_PARTITION_CLOSED;
         close->partition->closing = NULL;
+        end_closing(close->partition, close->err);
         pl_partition_release(close->partition);
     }
     closing->err = closing->err == PL_OK ? close->err : closing->err;
@@ -300,7 +310,10 @@ static void stop_serving(struct pl_partition *partition, bool deleted) {
     pl_partition_settle(partition); /* staged bytes are those of this turn's requests */
     pl_partition_detach(table, partition);
     pl_handle_forget(table, partition->handle);
-    pl_partition_end_waits(partition);
+    if (deleted) {
+        pl_partition_end_waits(partition, pl_partition_error(partition));
+    }
+    pl_partition_wake_watches(partition);
     pl_partition_stop_cleaning(partition);
 }
 
@@ -365,8 +378,6 @@ void pl_broker_fail_partitions(struct pl_broker *broker, const uint64_t *handles
 void pl_partition_close_now(struct pl_partition *partition) {
     pl_partition_retain(partition);
     stop_serving(partition, false);
-    /* An error here took the log offline or was told by it: nobody is left to hear of it. */
-    (void)close_log(partition, false);
-    partition->state = PL_PARTITION_CLOSED;
+    end_closing(partition, close_log(partition, false));
     pl_partition_release(partition);
 }

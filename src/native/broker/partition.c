@@ -199,7 +199,7 @@ static void end_beyond(struct pl_partition *partition, int64_t end, int16_t erro
     }
 }
 
-static void wake_watches(struct pl_partition *partition) {
+void pl_partition_wake_watches(struct pl_partition *partition) {
     struct pl_ring *head = &partition->watches;
     for (struct pl_ring *link = head->next, *next; link != head; link = next) {
         struct pl_watch *watch = PL_CONTAINER(link, struct pl_watch, link);
@@ -208,9 +208,8 @@ static void wake_watches(struct pl_partition *partition) {
     }
 }
 
-void pl_partition_end_waits(struct pl_partition *partition) {
-    end_beyond(partition, INT64_MIN, pl_partition_error(partition));
-    wake_watches(partition);
+void pl_partition_end_waits(struct pl_partition *partition, int16_t error) {
+    end_beyond(partition, INT64_MIN, error);
 }
 
 static void tell_offline(struct pl_partition *partition) {
@@ -219,7 +218,7 @@ static void tell_offline(struct pl_partition *partition) {
         partition->state = PL_PARTITION_OFFLINE;
     }
     end_beyond(partition, INT64_MIN, PL_KAFKA_KAFKA_STORAGE_ERROR);
-    wake_watches(partition);
+    pl_partition_wake_watches(partition);
     if (!partition->offline_told) {
         partition->offline_told = true;
         sink->offline(sink->context, partition->handle);
@@ -235,7 +234,7 @@ static void tell(struct pl_partition *partition, bool readable_moved, enum pl_er
         end_reached(partition, (enum pl_level)level);
     }
     if (readable_moved) {
-        wake_watches(partition);
+        pl_partition_wake_watches(partition);
     }
     if (partition->offsets.offline) {
         tell_offline(partition);

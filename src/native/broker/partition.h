@@ -113,8 +113,9 @@ void pl_partition_touch(struct pl_partition *partition);
 /* Writes what is staged, takes over the log's offsets, starts the flush that they need, tells
  * who waited. */
 void pl_partition_settle(struct pl_partition *partition);
-/* It has stopped serving: ends every wait with its error and wakes every watch. */
-void pl_partition_end_waits(struct pl_partition *partition);
+/* It has stopped serving: whoever watches finds its error. */
+void pl_partition_wake_watches(struct pl_partition *partition);
+void pl_partition_end_waits(struct pl_partition *partition, int16_t error); /* every one */
 
 /* Around a job that uses the log: the log is not closed between the two. */
 void pl_partition_job_begins(struct pl_partition *partition);

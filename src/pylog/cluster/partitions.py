@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from pylog.cluster.image import INTERNAL_TOPICS, Image, TopicImage
@@ -461,6 +462,7 @@ class LocalPartitions:
             if partition is None or source is None or key in self._offline or self._stopping:
                 raise OSError(f"{key[0]}-{key[1]} is not open")
             marks = self._marks_of(source)[key]
+            self._placement.put(key, source, marks)  # for checkpoints while it is closed
             self._take_out(partition)
             self._recovering[key] = partition.topic_id
             closed = await self._close_all([partition])
@@ -468,14 +470,14 @@ class LocalPartitions:
                 if not closed or target not in self._dirs.online:
                     raise OSError(f"{key[0]}-{key[1]} can't be closed, or {target.path} has failed")
                 await asyncio.to_thread(copy.catch_up, last=True)
-                others = self._marks_of(target)
-                await asyncio.to_thread(self._placement.write_marks, target, others | {key: marks})
+                await self._write_marks(target, {key: marks})
                 await asyncio.to_thread(copy.finish, source.directory_id)
                 self._placement.put(key, target, marks)
             finally:
                 topic = self._metadata.image.topics.get(key[0])
                 specs = self._specs([(topic, key[1])] if topic is not None else [], new=False)
                 await self._open_specs([spec._replace(clean_shutdown=closed) for spec in specs])
+            await self._write_marks(target)  # another may have been under way before
             old, new = source.log_folder(*key), target.log_folder(*key)
             await asyncio.to_thread(end_move, Path(new), Path(old))
 
@@ -485,11 +487,16 @@ class LocalPartitions:
         """Write down what is flushed and where logs start; a folder that fails keeps the old."""
         for folder in list(self._dirs.online):
             try:
-                marks = self._marks_of(folder)
-                await asyncio.to_thread(self._placement.write_marks, folder, marks)
+                await self._write_marks(folder)
             except OSError as error:
                 _log.error("checkpoint not written", extra={"error": str(error)})
                 self._probe(folder)
+
+    async def _write_marks(
+        self, folder: DataFolder, also: Mapping[Key, Marks] = MappingProxyType({})
+    ) -> None:
+        as_of, marks = self._placement.now(), {**self._marks_of(folder), **also}
+        await asyncio.to_thread(self._placement.write_marks, folder, marks, as_of)
 
     def _marks_of(self, folder: DataFolder) -> dict[Key, Marks]:
         """Of logs that are not open, what the checkpoints had before."""
@@ -529,7 +536,8 @@ class LocalPartitions:
             self._take_out(partition)
         closed = await self._close_all(partitions)
         try:
-            self._placement.write_marks(folder, marks | ends if closed else marks)
+            every = marks | ends if closed else marks
+            self._placement.write_marks(folder, every, self._placement.now())
         except OSError as error:
             _log.error("checkpoint not written", extra={"error": str(error)})
             return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,6 +52,9 @@ class Placement:
         self._homes: dict[Key, DataFolder] = {}
         self._counts: Counter[DataFolder] = Counter()
         self._marks: dict[Key, Marks] = {}
+        self._clock = itertools.count(1)
+        self._writing = threading.Lock()
+        self._written: dict[DataFolder, int] = {}
         self.lost: dict[str, str] = {}
 
     async def find(self, keys: set[Key], node_id: int, store: Store) -> None:
@@ -137,8 +142,21 @@ class Placement:
         for key in self.logs_of(folder):
             self._marks[key] = Marks(points.get(key, 0), starts.get(key, 0), cleaned.get(key, 0))
 
-    def write_marks(self, folder: DataFolder, marks: Mapping[Key, Marks]) -> None:
-        """Replace a folder's checkpoints; OSError leaves the old ones."""
+    def write_marks(self, folder: DataFolder, marks: Mapping[Key, Marks], as_of: int) -> None:
+        """Replace a folder's checkpoints, from any thread; OSError leaves the old ones.
+
+        ``as_of``: :meth:`now` when the marks were taken. Older ones never replace younger ones.
+        """
+        with self._writing:
+            if as_of >= self._written.get(folder, 0):
+                self._write_marks(folder, marks)
+                self._written[folder] = as_of
+
+    def now(self) -> int:
+        """A number that grows from call to call."""
+        return next(self._clock)
+
+    def _write_marks(self, folder: DataFolder, marks: Mapping[Key, Marks]) -> None:
         points = {key: item.recovery_point for key, item in marks.items()}
         starts = {key: item.log_start for key, item in marks.items() if item.log_start > 0}
         write_checkpoint(folder.path / RECOVERY_POINT_FILE, points)

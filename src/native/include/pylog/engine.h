@@ -223,8 +223,9 @@ int pl_engine_withdraw_partition(struct pl_engine *engine, const uint8_t *topic_
 /* Takes logs offline, as a failed write does, each told by PL_EVENT_OFFLINE: their disk has failed.
  * Returns 0 or ENOMEM. */
 int pl_engine_fail_partitions(struct pl_engine *engine, const uint64_t *handles, int32_t count);
-/* Stops serving, answers what waits with NOT_LEADER_OR_FOLLOWER (or UNKNOWN_TOPIC_OR_PARTITION
- * when deleted), closes or deletes the logs. */
+/* Stops serving: new requests get NOT_LEADER_OR_FOLLOWER (or UNKNOWN_TOPIC_OR_PARTITION when
+ * deleted), as do fetches that wait. Closes or deletes the logs; appends that waited to be durable
+ * are acknowledged by a close, and refused by a deletion. */
 void pl_engine_close_partitions(struct pl_engine *engine, uint64_t token, const uint64_t *handles,
                                 int32_t count, bool delete_files);
 void pl_engine_configure_partition(struct pl_engine *engine, uint64_t handle,
