@@ -73,9 +73,10 @@ test-python: build test-tools ## The Python tests, with real clients.
 	$(PYTEST) -n $(JOBS) --dist loadgroup -q --reruns 2 --only-rerun TimeoutError -rR
 	$(PYTEST) benchmarks -q --benchmark-disable
 
-bench: build ## The benchmarks of the pieces; times and bytes/s in build/pieces.json.
+bench: build ## The benchmarks of the pieces; times and bytes/s below build/benchmarks.
 	$(PIP) install --group dev --group clients
-	$(PYTEST) benchmarks -q --benchmark-columns=median,iqr,rounds --benchmark-json=build/pieces.json
+	$(PYTEST) benchmarks -q --benchmark-columns=median,iqr,rounds \
+	  --benchmark-storage=file://build/benchmarks --benchmark-save=pieces
 
 clean: ## Remove what was built.
 	rm -rf build dist $(VENV) .cache

@@ -1,8 +1,8 @@
 """The codec beside what a Python program would use instead: kafka-python, aiokafka, crc32c.
 
-    pytest benchmarks --benchmark-json=pieces.json     # or: make bench
+    make bench
 
-Bytes per second are in ``extra_info`` of the JSON; ``memcpy`` is what the memory of this machine
+Bytes per second are in ``extra_info`` of its JSON; ``memcpy`` is what the memory of this machine
 gives.
 """
 

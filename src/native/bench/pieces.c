@@ -1,6 +1,7 @@
 #include "bench/pieces.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -73,8 +74,9 @@ int pl_piece_log_append(struct pl_piece_log *piece, uint8_t *copies, size_t leng
     for (int32_t done = 0; done < count && err == PL_OK;) {
         append.now_ms = pl_clock_real.wall_ms(NULL);
         for (int32_t i = 0; i < per_write && done < count && err == PL_OK; i++, done++) {
-            err = pl_log_append(piece->log, &append, copies + (size_t)i * length, length,
-                                &appended);
+            uint8_t *batch = copies + (size_t)i * length;
+            memset(batch, 0, sizeof(int64_t)); /* the offset, as a client sends it */
+            err = pl_log_append(piece->log, &append, batch, length, &appended);
         }
         if (err == PL_OK) {
             err = pl_log_write(piece->log);
