@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pylog.apis.context import RequestContext
 from pylog.apis.share_state_requests import Answers, run
-from pylog.coordinator.share_state import SharePartitionKey, ShareState
+from pylog.coordinator.share_state import SharePartitionKey, ShareState, told
 from pylog.protocol.errors import ApiError
 from pylog.protocol.messages.read_share_group_state import (
     PartitionData,
@@ -28,15 +28,7 @@ async def handle(
             lambda shard, of, promise, now: shard.read(of, asked.leader_epoch, promise, now),
         )
         answer.state_epoch, answer.start_offset = state.state_epoch, state.start_offset
-        answer.state_batches = [
-            StateBatch(
-                first_offset=batch.first_offset,
-                last_offset=batch.last_offset,
-                delivery_state=batch.state,
-                delivery_count=batch.deliveries,
-            )
-            for batch in state.batches
-        ]
+        answer.state_batches = told(state.batches, StateBatch)
 
     return await _ANSWERS.of(request, tell)
 

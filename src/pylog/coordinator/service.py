@@ -53,31 +53,22 @@ class Coordinators:
             streams_settings=lambda group_id: self.streams_groups.settings(group_id),
         )
         txn_settings = _txn_settings(broker.config)
-        self.groups: Shards[GroupShard] = Shards(
-            GROUP_TOPIC,
-            GROUP,
-            lambda: GroupShard(around),
+        here = (
             broker.config.integer("node.id"),
             broker.partitions.get,
             broker.topics.ensure_internal,
         )
-        self.transactions: Shards[TransactionShard] = Shards(
+        self.groups = Shards(GROUP_TOPIC, GROUP, lambda: GroupShard(around), *here)
+        self.transactions = Shards(
             TRANSACTION_TOPIC,
             TRANSACTION,
             lambda: TransactionShard(txn_settings),
-            broker.config.integer("node.id"),
-            broker.partitions.get,
-            broker.topics.ensure_internal,
+            *here,
             self._carry_out,
         )
         updates = broker.config.integer("share.coordinator.snapshot.update.records.per.snapshot")
-        self.share_states: Shards[ShareStateShard] = Shards(
-            SHARE_STATE_TOPIC,
-            SHARE_STATE,
-            lambda: ShareStateShard(updates),
-            broker.config.integer("node.id"),
-            broker.partitions.get,
-            broker.topics.ensure_internal,
+        self.share_states = Shards(
+            SHARE_STATE_TOPIC, SHARE_STATE, lambda: ShareStateShard(updates), *here
         )
         self._pruner = StatePruner(
             self.share_states,

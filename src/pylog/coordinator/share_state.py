@@ -11,9 +11,9 @@ snapshot, and what lies below the first of the newest snapshots is not needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pylog.coordinator.effects import Effects, Producer, Promise, Record, TimerName
 from pylog.coordinator.offset_ranges import OffsetRanges
@@ -28,6 +28,8 @@ from pylog.protocol.records.share_state import (
     ShareUpdateValueStateBatch,
 )
 from pylog.protocol.uuids import uuid_from_text, uuid_to_text
+
+B = TypeVar("B")
 
 UNSET = -1  # start offset that nobody has chosen yet
 NO_EPOCH = 0  # of the leader, until one has read the state
@@ -280,6 +282,19 @@ def done_count(state: ShareState) -> int:
 # ---- records ----
 
 
+def told(batches: Iterable[StateBatch], cls: Callable[..., B]) -> list[B]:
+    """Batches as the structs of a record or an answer."""
+    return [
+        cls(
+            first_offset=batch.first_offset,
+            last_offset=batch.last_offset,
+            delivery_state=batch.state,
+            delivery_count=batch.deliveries,
+        )
+        for batch in batches
+    ]
+
+
 def _key_of(record: Record) -> SharePartitionKey:
     return SharePartitionKey(record.key.group_id, record.key.topic_id, record.key.partition)
 
@@ -297,15 +312,7 @@ def _write_snapshot(key: SharePartitionKey, state: ShareState, now_ms: int, out:
         delivery_complete_count=state.done_count,
         create_timestamp=state.created_ms,
         write_timestamp=now_ms,
-        state_batches=[
-            ShareSnapshotValueStateBatch(
-                first_offset=batch.first_offset,
-                last_offset=batch.last_offset,
-                delivery_state=batch.state,
-                delivery_count=batch.deliveries,
-            )
-            for batch in state.batches
-        ],
+        state_batches=told(state.batches, ShareSnapshotValueStateBatch),
     )
     out.write(_snapshot_key(key), value)
 
@@ -318,15 +325,7 @@ def _write_update(
         leader_epoch=write.leader_epoch,
         start_offset=write.start_offset,
         delivery_complete_count=write.done_count,
-        state_batches=[
-            ShareUpdateValueStateBatch(
-                first_offset=batch.first_offset,
-                last_offset=batch.last_offset,
-                delivery_state=batch.state,
-                delivery_count=batch.deliveries,
-            )
-            for batch in write.batches
-        ],
+        state_batches=told(write.batches, ShareUpdateValueStateBatch),
     )
     out.write(
         ShareUpdateKey(group_id=key.group_id, topic_id=key.topic_id, partition=key.partition),
