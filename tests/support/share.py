@@ -167,14 +167,14 @@ class ShareMember:
             ]
             acknowledged = FetchPartition(partition_index=index, acknowledgement_batches=batches)
             topics = [FetchTopic(topic_id=topic_id, partitions=[acknowledged])]
-        wanted = {"min_bytes": 1, "max_bytes": 1 << 20, "max_records": 500, "batch_size": 500}
+        wanted: dict[str, Any] = {"topics": topics, "min_bytes": 1, "max_bytes": 1 << 20}
+        wanted |= {"max_records": 500, "batch_size": 500} | wishes
         request = ShareFetchRequest(
             group_id=self.group,
             member_id=self.id,
             share_session_epoch=self.session_epoch,
             max_wait_ms=max_wait_ms,
-            topics=topics,
-            **(wanted | wishes),
+            **wanted,
         )
         self.wire.send(request, _FETCH_VERSION)
 
