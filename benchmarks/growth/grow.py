@@ -23,6 +23,8 @@ IDLE_S = 1.0
 ONE_RECORD = Load(mode=Mode.FETCH, connections=16, partitions=16, fetch_bytes=100)
 # Batches of 10 KB, small enough that what a look-up costs is more than what it carries.
 FILL = Load(depth=16, batch_records=10, record_bytes=1000)
+# So few that look-ups hardly meet what it writes.
+APPEND = Load(depth=4, records_per_s=5000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,10 @@ def segments(sizes: Sizes, found: list[Growth]) -> None:
 
 
 def log_size(sizes: Sizes, found: list[Growth]) -> None:
-    """Look-ups in a log that grows, in segments of 1 GiB; and what its writes cost."""
+    """Look-ups in a log that grows, in segments of 1 GiB; and what an append to it costs."""
     of = "records of 1,000 B"
     costs = LookUpCosts(of)
-    append = Growth("append 10 records, CPU", of, "µs")
+    append = Growth("produce 1 x 100 B, 5,000/s, CPU", of, "µs")
     found += [*costs.all(), append]
     with broker(sizes.folder) as (process, admin):
         _create_log(admin, 1 << 30)
@@ -177,9 +179,11 @@ def log_size(sizes: Sizes, found: list[Growth]) -> None:
         written = 0.0
         for gigabytes in sizes.gigabytes:
             say(f"a log of {gigabytes:g} GB")
-            append.add(gigabytes * 1e6, fill(process, gigabytes - written))
+            fill(process, gigabytes - written)
             written = gigabytes
             costs.measure(gigabytes * 1e6, process, sizes, from_ms)
+            runs = measured(process, APPEND, sizes.timing)
+            append.add(gigabytes * 1e6, [run.broker_cpu_us_per_request for run in runs])
 
 
 def _create_log(admin: AdminClient, segment_bytes: int) -> None:
@@ -192,13 +196,10 @@ def _create_log(admin: AdminClient, segment_bytes: int) -> None:
     create(admin, [NewTopic(TOPIC, 1, 1, config=config)])
 
 
-def fill(process: Pylog, gigabytes: float) -> list[float]:
-    """Writes until the partition has so much more; CPU a request in µs, run by run."""
-    costs = []
+def fill(process: Pylog, gigabytes: float) -> None:
+    """Writes until the partition has so much more."""
     left = gigabytes * 1e9
     timing = suite.Timing(0, 1.0 if gigabytes > 1 else 0.1, 1)
     while left > 0:
         one = suite.run_on(process.target, TOPIC, FILL, timing)
         left -= one.payload_mb_per_s * one.seconds * 1e6
-        costs.append(one.broker_cpu_us_per_request)
-    return costs
