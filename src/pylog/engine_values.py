@@ -231,7 +231,7 @@ class QuotaRule(NamedTuple):
 
     user: tuple[QuotaMatch, str]
     client_id: tuple[QuotaMatch, str]
-    limits: tuple[float | None, float | None, float | None]  # produced, fetched bytes/s; percent
+    limits: tuple[float | None, ...]  # a second: bytes in and out, percent of time, connections
 
 
 class EngineCounters(NamedTuple):

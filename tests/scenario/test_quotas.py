@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from tests.support import share
 from tests.support.share import ShareMember, configure_group
-from tests.support.wire import Wire
+from tests.support.wire import Closed, Wire
 
 from pylog.codec import Record, encode_batch
 from pylog.protocol.errors import ErrorCode
@@ -102,6 +103,32 @@ def test_partitions_beyond_the_mutation_quota_are_refused(client: Wire, unique: 
         f"{unique}-b": ErrorCode.THROTTLING_QUOTA_EXCEEDED,
     }
     assert answer.throttle_time_ms > 0
+
+
+def test_connections_of_an_address_above_its_quota_are_not_let_in() -> None:
+    entity = [RequestEntityData(entity_type="ip", entity_name="127.0.0.1")]
+
+    def set_rate(wire: Wire, **op: Any) -> None:
+        ops = [OpData(key="connection_creation_rate", **op)]
+        entry = RequestEntryData(entity=entity, ops=ops)
+        (result,) = wire.ask(AlterClientQuotasRequest(entries=[entry])).entries
+        assert result.error_code == 0
+
+    def let_in(broker: Broker, count: int) -> int:
+        answered = 0
+        for _ in range(count):
+            with Wire(broker.bootstrap) as wire, contextlib.suppress(Closed):
+                took_ms(wire)
+                answered += 1
+        return answered
+
+    with Broker() as broker, Wire(broker.bootstrap) as wire:
+        set_rate(wire, value=1.0)
+        assert 10 <= let_in(broker, 50) < 50, "a second's worth for each of the last ten"
+        set_rate(wire, value=10.0)
+        assert let_in(broker, 10) == 10
+        set_rate(wire, remove=True)
+        assert let_in(broker, 50) == 50
 
 
 def test_a_description_tells_what_was_set(client: Wire) -> None:

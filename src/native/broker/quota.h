@@ -11,6 +11,9 @@
  * answered with the time after which the rate is back at the limit: the connection is muted for
  * so long (KIP-219).
  *
+ * Connections are charged to an address (KIP-612) in the place of a client id: rules of addresses
+ * have no other limit, and no others have this one.
+ *
  * Any thread.
  */
 #ifndef PYLOG_BROKER_QUOTA_H

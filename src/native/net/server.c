@@ -2,6 +2,10 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "broker/broker.h"
+#include "broker/quota.h"
 
 /* ---- accepting ---- */
 
@@ -15,9 +19,22 @@ static void refuse(struct pl_reactor *reactor, const struct pl_accepted *accepte
     transport.kind->close(&transport);
 }
 
+/* Connections of an address above its quota (KIP-612) are not let in, and not counted. */
+static bool comes_too_often(const struct pl_reactor *reactor, const struct pl_accepted *accepted) {
+    struct pl_quotas *quotas = pl_broker_quotas(reactor->broker);
+    const struct pl_quota_client client = {.user = "",
+                                           .client_id = accepted->peer,
+                                           .client_id_length = (uint32_t)strlen(accepted->peer)};
+    if (pl_quotas_charge(quotas, PL_QUOTA_CONNECTION, &client, 1, reactor->now_ns) == 0) {
+        return false;
+    }
+    pl_quotas_refund(quotas, PL_QUOTA_CONNECTION, &client, 1, reactor->now_ns);
+    return true;
+}
+
 static void admit(struct pl_reactor *reactor, uint8_t listener,
                   const struct pl_accepted *accepted) {
-    if (is_full(reactor)) {
+    if (is_full(reactor) || comes_too_often(reactor, accepted)) {
         refuse(reactor, accepted);
     } else if (pl_conn_open(reactor, &pl_transport_tcp, listener, accepted) != PL_OK) {
         PL_COUNT(reactor->counters.connections_refused, 1);

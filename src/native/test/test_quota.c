@@ -26,7 +26,7 @@ static struct pl_quota_rule rule_of(const char *user, const char *client_id,
                                     enum pl_quota_kind kind, double limit) {
     struct pl_quota_rule rule = {.user_match = match_of(user), .client_id_match = match_of(client_id),
                                  .user = user, .client_id = client_id,
-                                 .limits = {NAN, NAN, NAN}};
+                                 .limits = {NAN, NAN, NAN, NAN}};
     rule.limits[kind] = limit;
     return rule;
 }

@@ -6,8 +6,8 @@ Behaviour
 Version notes
     0 and 1 differ in their encoding only.
 Not done
-    connection_creation_rate of addresses is kept and described, but not enforced. The windows of
-    rates are Kafka's defaults, eleven of a second.
+    A connection of an address above its connection_creation_rate is closed at once, where Kafka
+    lets it wait first. The windows of rates are Kafka's defaults, eleven of a second.
 """
 
 from __future__ import annotations

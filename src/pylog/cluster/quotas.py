@@ -38,7 +38,12 @@ _CLIENT_QUOTAS: Final[Mapping[str, int | None]] = {
     CONTROLLER_MUTATION_RATE: None,
 }
 _IP_QUOTAS: Final[Mapping[str, int | None]] = {CONNECTION_CREATION_RATE: 2**31 - 1}
-_ENGINE_QUOTAS: Final = (PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE, REQUEST_PERCENTAGE)
+_ENGINE_QUOTAS: Final = (
+    PRODUCER_BYTE_RATE,
+    CONSUMER_BYTE_RATE,
+    REQUEST_PERCENTAGE,
+    CONNECTION_CREATION_RATE,
+)
 _WHOLE: Final = 1e-6
 _BURST_S: Final = 11  # quota.window.num windows of a second: what may be saved up
 
@@ -198,21 +203,21 @@ def _check_value(allowed: Mapping[str, int | None], name: str, value: float) -> 
 # ---- what holds ----
 
 
+_Matches = tuple[tuple[QuotaMatch, str], tuple[QuotaMatch, str]]  # of user and client id
+
+
 def engine_rules(quotas: Mapping[QuotaEntity, Mapping[str, float]]) -> list[QuotaRule]:
-    """What the engine has to know."""
-    rules = []
+    """What the engine has to know. An address stands in the place of a client id."""
+    limits: dict[_Matches, dict[str, float]] = {}
     for entity, values in quotas.items():
         parts = dict(entity)
-        limits = [values.get(name) for name in _ENGINE_QUOTAS]
-        if IP not in parts and any(limit is not None for limit in limits):
-            rules.append(
-                QuotaRule(
-                    _matching(parts, USER),
-                    _matching(parts, CLIENT_ID),
-                    (limits[0], limits[1], limits[2]),
-                )
-            )
-    return rules
+        matches = _matching(parts, USER), _matching(parts, IP if IP in parts else CLIENT_ID)
+        limits.setdefault(matches, {}).update(values)
+    return [
+        QuotaRule(*matches, tuple(values.get(name) for name in _ENGINE_QUOTAS))
+        for matches, values in limits.items()
+        if values.keys() & set(_ENGINE_QUOTAS)
+    ]
 
 
 def _matching(parts: Mapping[str, str | None], of: str) -> tuple[QuotaMatch, str]:

@@ -142,10 +142,12 @@ def test_the_engine_is_told_what_it_enforces_and_no_more() -> None:
         ANYBODY: {"request_percentage": 3.0},
         (("client-id", "x"),): {"controller_mutation_rate": 4.0},
         (("ip", "::1"),): {"connection_creation_rate": 5.0},
+        (("client-id", "::1"),): {"producer_byte_rate": 6.0},
     }
     assert engine_rules(quotas) == [
-        QuotaRule((QuotaMatch.NAMED, "ann"), (QuotaMatch.NAMED, "app"), (1.0, None, None)),
-        QuotaRule((QuotaMatch.DEFAULT, ""), (QuotaMatch.ANY, ""), (None, None, 3.0)),
+        QuotaRule((QuotaMatch.NAMED, "ann"), (QuotaMatch.NAMED, "app"), (1.0, None, None, None)),
+        QuotaRule((QuotaMatch.DEFAULT, ""), (QuotaMatch.ANY, ""), (None, None, 3.0, None)),
+        QuotaRule((QuotaMatch.ANY, ""), (QuotaMatch.NAMED, "::1"), (6.0, None, None, 5.0)),
     ]
 
 

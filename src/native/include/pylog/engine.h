@@ -160,12 +160,18 @@ int pl_engine_set_grants(struct pl_engine *engine, uint32_t subject, uint8_t oth
 
 /* ---- quotas: see broker/quota.h for which rule holds ---- */
 
-enum pl_quota_kind { PL_QUOTA_PRODUCE, PL_QUOTA_FETCH, PL_QUOTA_REQUEST, PL_QUOTA_KINDS };
+enum pl_quota_kind {
+    PL_QUOTA_PRODUCE,
+    PL_QUOTA_FETCH,
+    PL_QUOTA_REQUEST,
+    PL_QUOTA_CONNECTION, /* of an address, in the place of a client id */
+    PL_QUOTA_KINDS
+};
 enum pl_quota_match { PL_QUOTA_ANY, PL_QUOTA_DEFAULT, PL_QUOTA_NAMED };
 struct pl_quota_rule {
     enum pl_quota_match user_match, client_id_match; /* ANY: the rule does not ask for it */
     const char *user, *client_id;                    /* when NAMED */
-    double limits[3]; /* by kind: bytes a second, or percent of a thread; NAN: none */
+    double limits[4]; /* by kind, a second: bytes, percent of a thread, connections; NAN: none */
 };
 /* Replaces all rules. Returns 0 or ENOMEM. */
 int pl_engine_set_quotas(struct pl_engine *engine, const struct pl_quota_rule *rules,
