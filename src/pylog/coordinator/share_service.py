@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +23,7 @@ from pylog.coordinator.share_group_state import SharedTopic, ShareGroup
 from pylog.coordinator.share_leader import Found, ShareConfig, ShareLeader, Taken
 from pylog.coordinator.share_partition import Limits, Wish
 from pylog.coordinator.share_sessions import ShareSession, ShareSessions, TopicPartition
-from pylog.coordinator.share_state import UNSET, SharePartitionKey, ShareStateShard
+from pylog.coordinator.share_state import SharePartitionKey, ShareStateShard
 from pylog.options import GROUP
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.share_group_heartbeat import ShareGroupHeartbeatRequest
@@ -204,9 +204,9 @@ class ShareGroupService:
         """Make sure that there is state; two members may ask for it at one time."""
         text = key.text()
         await self.states.prepare(text)
-        if self.states.host_of(text).look(lambda shard: key not in shard.states):
-            with _passing_over(ErrorCode.FENCED_STATE_EPOCH):  # another member was faster
-                await self.begin_anew(key, state_epoch, UNSET)
+        await self.states.run(
+            text, lambda shard, promise, now: shard.begin(key, state_epoch, promise, now)
+        )
 
     async def begin_anew(self, key: SharePartitionKey, state_epoch: int, start_offset: int) -> None:
         """Initialize the state of a share partition, and forget what was in flight."""
@@ -332,15 +332,6 @@ class ShareGroupService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for leader in list(self._leaders.values()):
             leader.close()
-
-
-@contextlib.contextmanager
-def _passing_over(code: ErrorCode) -> Iterator[None]:
-    try:
-        yield
-    except ApiError as error:
-        if error.code != code:
-            raise
 
 
 class _Fetch:

@@ -101,6 +101,16 @@ class ShareStateShard:
 
     # ---- steps ----
 
+    def begin(
+        self, key: SharePartitionKey, state_epoch: int, promise: Promise, now_ms: int
+    ) -> Effects:
+        """Initialize where there is no state yet: what is there may have records in flight."""
+        if key not in self.states:
+            return self.initialize(key, state_epoch, UNSET, promise, now_ms)
+        out = Effects()
+        out.reply(promise, None)
+        return out
+
     def initialize(
         self,
         key: SharePartitionKey,

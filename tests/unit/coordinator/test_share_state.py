@@ -41,6 +41,12 @@ def test_other_texts_are_no_keys(text: str) -> None:
         SharePartitionKey.parse(text)
 
 
+def test_a_second_member_that_joins_does_not_begin_anew(world: World[ShareStateShard]) -> None:
+    world.ask(lambda shard, p, now: shard.begin(KEY, 2, p, now)).heard()
+    state = read(world)
+    assert (state.state_epoch, state.snapshot_epoch) == (1, 0)
+
+
 def test_later_batches_lie_over_earlier_ones(world: World[ShareStateShard]) -> None:
     write(world, StateWrite(0, 1, 10, 0, [StateBatch(10, 19, 0, 1)]))
     write(world, StateWrite(0, 1, 12, 3, [StateBatch(15, 17, 2, 2)]))
