@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.load import (
+    PARTITIONS,
     IdempotentLoad,
     TransactionalLoad,
     Watcher,
@@ -39,7 +40,7 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "disk" / "data"
 
 
-def start(data_dir: Path, durability: str = "fsync") -> BrokerProcess:
+def start(data_dir: Path, durability: str = "fsync", log_path: Path | None = None) -> BrokerProcess:
     settings = {
         **QUICK_GROUPS,
         "log.durability": durability,
@@ -47,7 +48,7 @@ def start(data_dir: Path, durability: str = "fsync") -> BrokerProcess:
         "transaction.state.log.num.partitions": "2",
     }
     broker = BrokerProcess(data_dir, settings)
-    broker.log_path = data_dir.parents[1] / "broker.log"  # on a disk that works
+    broker.log_path = log_path or data_dir.parents[1] / "broker.log"  # on a disk that works
     broker.start()
     return broker
 
@@ -159,6 +160,23 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_a_disk_that_fills_up(
             load.cancel()
     assert broker.terminate() == 0
     assert "offline" not in broker.log_path.read_text()
+
+
+def test_logs_that_found_no_room_are_opened_when_there_is(disk: Path, tmp_path: Path) -> None:
+    folders = tmp_path / "one", disk / "two"
+    data_dir = Path(",".join(map(str, folders)))
+    broker = start(data_dir, log_path=tmp_path / "broker.log")
+    fill_up(disk / "ballast")
+    create_topic(broker.address, "topic")
+    with Wire(broker.address) as wire:
+        codes = {produce(wire, "topic", b"first", index) for index in range(PARTITIONS)}
+        assert codes == {ErrorCode.NONE, ErrorCode.KAFKA_STORAGE_ERROR}
+        (disk / "ballast").unlink()
+        for index in range(PARTITIONS):
+            wait_until(lambda at=index: produce(wire, "topic", b"more", at) == ErrorCode.NONE)
+        assert offline_partitions(wire) == set()
+    assert broker.terminate() == 0
+    assert all((folder / ".kafka_cleanshutdown").exists() for folder in folders)
 
 
 def await_refusal(broker: BrokerProcess, ballast: Path) -> None:

@@ -13,7 +13,11 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 
 @click.command("serve")
 @click.option(
-    "-d", "--data-dir", envvar="PYLOG_DATA_DIR", metavar="DIR", help="Default: ./pylog-data"
+    "-d",
+    "--data-dir",
+    envvar="PYLOG_DATA_DIR",
+    metavar="DIR[,DIR]",
+    help="Default: ./pylog-data. The first has the metadata.",
 )
 @click.option(
     "-l",

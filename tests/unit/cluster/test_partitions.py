@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.support.wait import wait_until
 from tests.support.wire import Wire
 from tests.unit.apis.topics import make_topic, produce
 
 from pylog.log.layout import make_log_folder, read_topic_id
 from pylog.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from pylog.server import metrics
 from pylog.testing import Broker
 
 
@@ -130,3 +132,24 @@ def test_recovery_of_many_logs_tells_its_progress(
         told = [text for text in caplog.messages if text.startswith("recovered")]
         assert clean == (not told)
         assert clean or told[-1].startswith("recovered 150 of 150 logs")
+
+
+def test_logs_and_folders_that_fail_are_counted(tmp_path: Path, unique: str) -> None:
+    folders = tmp_path / "one", tmp_path / "two"
+    folders[1].touch()
+    with (
+        Broker({"log.dirs": ",".join(map(str, folders))}) as broker,
+        Wire(broker.bootstrap) as wire,
+    ):
+        make_topic(wire, unique, 2)
+        server = broker.server
+        lines = metrics.render(server).splitlines()
+        assert "pylog_logs_offline 0" in lines
+        assert f'pylog_data_folder_online{{folder="{folders[0]}"}} 1' in lines
+        assert f'pylog_data_folder_online{{folder="{folders[1]}"}} 0' in lines
+        partition = server.partitions.get(unique, 1)
+        assert partition is not None
+        server.engine.fail_partitions([partition])
+        wait_until(lambda: server.partitions.is_offline(unique, 1))
+        assert "pylog_logs_offline 1" in metrics.render(server).splitlines()
+        assert produce(wire, unique, [1]) == 0
