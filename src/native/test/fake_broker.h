@@ -17,6 +17,7 @@
 #include "api/lane.h"
 #include "base/bytes.h"
 #include "broker/broker.h"
+#include "broker/quota.h"
 
 enum {
     FAKE_ANSWER = 0,
@@ -40,7 +41,8 @@ struct pl_broker {
     struct pl_broker_options options;
     struct fake_waiter *waiters;
     int cancelled;
-    int file; /* for FAKE_FILE, or -1 */
+    int file;                 /* for FAKE_FILE, or -1 */
+    struct pl_quotas *quotas; /* without rules */
 };
 
 static int fake_file = -1; /* of brokers that are created next */
@@ -53,7 +55,7 @@ enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_
     }
     (*broker)->options = *options;
     (*broker)->file = fake_file;
-    return PL_OK;
+    return pl_quotas_create(&(*broker)->quotas);
 }
 
 void pl_broker_stop(struct pl_broker *broker) {
@@ -62,6 +64,7 @@ void pl_broker_stop(struct pl_broker *broker) {
 
 void pl_broker_destroy(struct pl_broker *broker) {
     fake_cancelled = broker->cancelled;
+    pl_quotas_destroy(broker->quotas);
     free(broker);
 }
 
@@ -167,8 +170,7 @@ struct pl_access *pl_broker_access(struct pl_broker *broker) {
 }
 
 struct pl_quotas *pl_broker_quotas(struct pl_broker *broker) {
-    (void)broker;
-    return NULL;
+    return broker->quotas;
 }
 
 /* ---- the lanes ---- */
