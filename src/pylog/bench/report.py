@@ -31,20 +31,7 @@ code { font-size: .88em; overflow-wrap: anywhere } .note { color: var(--soft); m
 figure { margin: 0; padding: 1rem 1.1rem; background: var(--card);
   border: 1px solid var(--rule); border-radius: 8px }
 figure.bars { grid-column: 1 / -1 } figcaption { font-weight: 600 }
-.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; margin: .3rem 0;
-  padding: 0; color: var(--soft); font-size: .86rem }
-.legend i { display: inline-block; width: 1.5rem; margin-right: .4rem; vertical-align: .22em;
-  border-top: 3px solid var(--c) } .legend i.dashed { border-top-style: dashed }
-.c0 { --c: var(--c0) } .c1 { --c: var(--c1) } .c2 { --c: var(--c2) } .c3 { --c: var(--c3) }
-.c4 { --c: var(--c4) } .c5 { --c: var(--c5) } .c6 { --c: var(--c6) } .c7 { --c: var(--c7) }
-svg { display: block; width: 100%; height: auto; font-size: 12px }
-svg text { fill: var(--soft) } svg .name, svg .case { fill: var(--text) }
-.grid { stroke: var(--rule) } .one { stroke: var(--text); stroke-width: 1.3 }
-.line { fill: none; stroke: var(--c); stroke-width: 2 } .line.dashed { stroke-dasharray: 6 4 }
-.spread { stroke: var(--c); stroke-width: 1.5; opacity: .6 }
-circle, rect { fill: var(--c) } rect { opacity: .85 }
-rect + .spread { stroke: var(--text) } .goal { stroke: var(--behind); stroke-width: 2.5 }
-.mark:hover circle { r: 6px } .mark:hover rect { opacity: 1 }
+svg { display: block; width: 100%; height: auto }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .86rem;
   font-variant-numeric: tabular-nums; background: var(--card); border: 1px solid var(--rule) }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--rule);

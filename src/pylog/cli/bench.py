@@ -14,7 +14,6 @@ import click
 
 from pylog.bench import suite
 from pylog.bench.load import Compression, Load, LoadError, Mode
-from pylog.bench.report import write_report
 from pylog.cli import _client
 from pylog.cli._server import own_broker
 
@@ -109,7 +108,7 @@ def parse_target(text: str) -> suite.Target:
     "--html",
     "html_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a report with plots.",
+    help="Write a report with plots; needs matplotlib (pip install 'pylog[bench]').",
 )
 @_client.client_errors
 def command(
@@ -132,6 +131,7 @@ def command(
     html_file: Path | None,
 ) -> None:
     """Measure brokers. Options with commas are swept: every combination is a case."""
+    write_report = _report_writer() if html_file else None
     base = Load(mode=MODES[mode], partitions=partitions, fetch_bytes=fetch_bytes)
     axes: dict[str, Sequence[Any]] = {
         "batch_records": batch,
@@ -156,10 +156,18 @@ def command(
     if json_file:
         with click.open_file(str(json_file), "w") as output:
             json.dump(document, output, indent=1)
-    if html_file:
+    if write_report and html_file:
         write_report(document, html_file)
     if not json_file or str(json_file) != "-":
         _print(results)
+
+
+def _report_writer() -> Callable[[dict[str, Any], Path], None]:
+    try:
+        from pylog.bench.report import write_report
+    except ImportError as error:
+        raise click.ClickException("--html needs matplotlib: pip install 'pylog[bench]'") from error
+    return write_report
 
 
 @contextmanager
