@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.broker import BrokerProcess
@@ -13,7 +14,12 @@ from tests.support.raw_client import RawClient
 
 from pylog.codec import Record, encode_batch
 from pylog.protocol.errors import ErrorCode
+from pylog.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    RequestTopicPartitions,
+)
 from pylog.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from pylog.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from pylog.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pylog.protocol.messages.heartbeat import HeartbeatRequest
 from pylog.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
@@ -125,6 +131,16 @@ def produce(client: RawClient) -> int:
     return code
 
 
+def fetch(client: RawClient) -> bytes:
+    partition = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1 << 20)
+    request = FetchRequest(
+        max_wait_ms=500,
+        max_bytes=1 << 20,
+        topics=[FetchTopic(topic="events", partitions=[partition])],
+    )
+    return bytes(client.call(request, 11).responses[0].partitions[0].records)
+
+
 def test_thousand_members_rebalance_in_time_and_others_are_served(
     broker: BrokerProcess,
 ) -> None:
@@ -145,6 +161,7 @@ def test_thousand_members_rebalance_in_time_and_others_are_served(
         assert small.beats() == 0, "another group is answered meanwhile"
         assert members[-1].beats() == ErrorCode.REBALANCE_IN_PROGRESS
         assert produce(producer) == 0
+        assert fetch(producer)
         members[-1].asks_to_join()
         told = [member.hears_of_join() for member in members]
         for member, known in zip(members, told, strict=True):
@@ -184,3 +201,43 @@ def test_two_thousand_groups_commit_and_a_hundred_trios_form(broker: BrokerProce
             member.asks_to_sync(known)
         assert all(m.hears_of_sync() == m.id.encode() for m in groups)
         assert all(member.beats() == 0 for member in groups)
+
+
+def beat(group: str, seat: int, epoch: int, **fields: Any) -> ConsumerGroupHeartbeatRequest:
+    return ConsumerGroupHeartbeatRequest(
+        group_id=group, member_id=f"member-{seat}", member_epoch=epoch, **fields
+    )
+
+
+def test_two_thousand_groups_of_three_share_out_a_topic(broker: BrokerProcess) -> None:
+    """Members of the consumer protocol, so that one connection serves those of many groups."""
+    names = [f"group-{number}" for number in range(GROUPS)]
+    seats = [(name, seat) for seat in range(3) for name in names]
+    epochs: dict[tuple[str, int], int] = {}
+    held: dict[tuple[str, int], list[RequestTopicPartitions]] = {}
+
+    def all_ask(client: RawClient, **fields: Any) -> None:
+        for seat in seats:
+            parts = {"topic_partitions": held.get(seat, [])}
+            client.send(beat(*seat, epochs.get(seat, 0), **parts, **fields), 1)
+        for seat in seats:
+            answer = client.receive()
+            assert answer.error_code == 0, answer.error_message
+            epochs[seat] = answer.member_epoch
+            if answer.assignment is not None:
+                held[seat] = [
+                    RequestTopicPartitions(topic_id=part.topic_id, partitions=part.partitions)
+                    for part in answer.assignment.topic_partitions
+                ]
+
+    with RawClient(broker.address) as client, RawClient(broker.address) as other:
+        topic = CreatableTopic(name="events", num_partitions=3, replication_factor=1)
+        client.call(CreateTopicsRequest(topics=[topic], timeout_ms=10_000), 2)
+        find(client, names[0])
+        all_ask(client, rebalance_timeout_ms=60_000, subscribed_topic_names=["events"])
+        assert produce(other) == 0
+        for _ in range(3):
+            all_ask(client)
+    for name in names:
+        mine = [index for seat in range(3) for p in held[name, seat] for index in p.partitions]
+        assert sorted(mine) == [0, 1, 2], "each partition has one owner"
