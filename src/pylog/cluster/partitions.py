@@ -364,7 +364,8 @@ class LocalPartitions:
             await self._let_go_of(keys, delete=False)
             topics = self._metadata.image.topics
             found = [(topics[name], index) for name, index in keys if name in topics]
-            await self._open_specs(self._specs(found, new=False))
+            if found:
+                await self._open_specs(self._specs(found, new=False))
 
     # ---- settings ----
 
