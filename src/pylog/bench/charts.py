@@ -160,7 +160,7 @@ def _lines(chart: LineChart) -> Figure:
     _label_numbers(axes.yaxis)
     axes.set_xlabel(chart["x_label"])
     axes.set_ylabel(chart["y_label"])
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return figure
 
 

@@ -6,6 +6,7 @@ import asyncio
 import enum
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ def load_config(
 def serve(config: BrokerConfig, log_level: str) -> Exit:
     """Run a broker until SIGTERM or SIGINT."""
     configure_logging(log_level)
+    _take_all_descriptors()
     try:
         return asyncio.run(_serve(Broker(config)))
     except ConfigError as error:
@@ -62,6 +64,12 @@ def serve(config: BrokerConfig, log_level: str) -> Exit:
         return fail(Exit.FOLDER_TAKEN, str(error))
     except (WrongFolder, OSError) as error:
         return fail(Exit.FOLDER_UNUSABLE, str(error))
+
+
+def _take_all_descriptors() -> None:
+    """Connections and segments need them; shells often give a process 1,024 of what it may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def fail(code: Exit, reason: str) -> Exit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -66,6 +67,16 @@ def test_a_signal_stops_it_well(tmp_path: Path, unique: str, number: signal.Sign
     assert (tmp_path / ".kafka_cleanshutdown").exists()
     checkpoint = (tmp_path / "recovery-point-offset-checkpoint").read_text()
     assert f"{unique} 0 3\n" in checkpoint
+
+
+def test_it_uses_as_many_descriptors_as_it_may(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] // 2, before[1]))
+    try:
+        with serving("--data-dir", tmp_path) as (process, _):
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, unique: str) -> None:
