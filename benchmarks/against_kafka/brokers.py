@@ -13,10 +13,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
 from benchmarks.against_kafka.comparison import KAFKA, PYLOG
-from pylog.bench.suite import Target
+from pylog.bench.suite import Target, admin_of
 
 API_VERSIONS_V0 = b"\0\0\0\x0e\0\x12\0\0\0\0\0\1\0\4ping"
+LOOK_AGAIN_S = 0.02
 # Of both: files of a deleted topic go away at once, so that a run leaves nothing behind.
 COMMON = ("log.segment.delete.delay.ms=0",)
 
@@ -148,3 +152,18 @@ class Kafka:
 
 
 Broker = Kafka | Pylog
+
+
+def await_served(broker: Broker, topics: Sequence[str], partitions: int) -> None:
+    """Until every partition tells its end offset: only then it can be written and read.
+
+    A new client each time: librdkafka keeps the answer that a partition has no leader.
+    """
+    waiting = {TopicPartition(topic, index) for topic in topics for index in range(partitions)}
+    while True:
+        admin = admin_of("127.0.0.1", broker.port)
+        futures = admin.list_offsets(dict.fromkeys(waiting, OffsetSpec.latest()))
+        waiting = {partition for partition, future in futures.items() if future.exception(120)}
+        if not waiting:
+            return
+        time.sleep(LOOK_AGAIN_S)

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import NewTopic, OffsetSpec
+from confluent_kafka.admin import NewTopic
 
 from benchmarks.against_kafka import cases, end_to_end
-from benchmarks.against_kafka.brokers import Broker, Kafka, Pylog, rss_mb
+from benchmarks.against_kafka.brokers import Broker, Kafka, Pylog, await_served, rss_mb
 from benchmarks.against_kafka.cases import Case
 from benchmarks.against_kafka.comparison import (
     CPU,
@@ -173,7 +172,7 @@ class Groups:
                 broker.stop(how)
                 started = time.perf_counter()
                 broker.start()
-                _await_served(broker, topics)
+                await_served(broker, topics, TOPIC_PARTITIONS)
                 found[figure] = time.perf_counter() - started
             broker.stop()
             return found
@@ -310,16 +309,5 @@ def _create(broker: Broker, topics: Sequence[str]) -> float:
     started = time.perf_counter()
     for future in admin.create_topics(wanted, operation_timeout=120, request_timeout=120).values():
         future.result(120)
-    _await_served(broker, topics)
+    await_served(broker, topics, TOPIC_PARTITIONS)
     return time.perf_counter() - started
-
-
-def _await_served(broker: Broker, topics: Sequence[str]) -> None:
-    """Until every partition tells its end offset: only then it can be written and read."""
-    admin = suite.admin_of("127.0.0.1", broker.port)
-    waiting = {
-        TopicPartition(topic, index) for topic in topics for index in range(TOPIC_PARTITIONS)
-    }
-    while waiting:
-        futures = admin.list_offsets(dict.fromkeys(waiting, OffsetSpec.latest()))
-        waiting = {partition for partition, future in futures.items() if future.exception(120)}

@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
 
-from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 
-from benchmarks.against_kafka.brokers import Broker, Kafka, Pylog
+from benchmarks.against_kafka.brokers import Broker, Kafka, Pylog, await_served
 from benchmarks.against_kafka.comparison import (
     KAFKA,
     P50,
@@ -116,7 +114,6 @@ class Parts:
             gigabytes = data.size_gb(_logs(broker, "killed"))
             with_records, _ = _start_and_await(broker, ["killed"], 8)
             broker.stop()
-            _remove(broker)
             per_gb = max(0.0, with_records - without) / gigabytes
             return {PER_GB: per_gb, TO_SERVE: with_records}
 
@@ -144,7 +141,6 @@ class Parts:
             data.evict(logs)
             served, first = _start_and_await(broker, ["many"], count)
             broker.stop(SIGKILL)
-            _remove(broker)
             return {TO_SERVE: served, FIRST_ANSWER: first}
 
         brokers = self._kafka(), self._pylog(FSYNC)
@@ -172,7 +168,6 @@ class Parts:
                 _await_compacted(broker, "keyed", 1)
                 taken = time.perf_counter() - started
                 broker.stop()
-                _remove(broker)
                 return {COMPACTED: megabytes / taken}
 
             name = f"compaction of {megabytes:.0f} MB, {compression.name.lower()}"
@@ -212,16 +207,15 @@ class Parts:
             *self._cleaners(), self._pylog((*OS, *QUICK_CLEANER), PYLOG_OS),
         ):  # fmt: skip
             self.say(f"impact: {broker.name}")
-            self._start_with(broker, "keyed", [source] * copies)
-            rest = self._paced(broker)
-            _alter(broker, "keyed", COMPACT)
-            compacting = self._paced(broker)
-            compacted = _compacted(broker, "keyed")
-            _alter(broker, "keyed", KEEP)
-            _alter(broker, "keyed", {"retention.bytes": "1"})
-            retention = self._paced(broker)
-            broker.stop()
-            _remove(broker)
+            with _nothing_left(broker):
+                self._start_with(broker, "keyed", [source] * copies)
+                rest = self._paced(broker)
+                _alter(broker, "keyed", COMPACT)
+                compacting = self._paced(broker)
+                compacted = _compacted(broker, "keyed")
+                _alter(broker, "keyed", KEEP)
+                _alter(broker, "keyed", {"retention.bytes": "1"})
+                retention = self._paced(broker)
             self.say(f"impact: {broker.name}: {compacted} of {copies} logs compacted meanwhile")
             found += _impacts(broker.name, rest, {"compaction": compacting, "retention": retention})
         shutil.rmtree(source)
@@ -291,8 +285,9 @@ class Parts:
         found: dict[Figure, dict[str, list[float]]] = {}
         for broker in brokers:
             self.say(f"{case}: {broker.name}")
-            for figure, value in way(broker).items():
-                found.setdefault(figure, {})[broker.name] = [value]
+            with _nothing_left(broker):
+                for figure, value in way(broker).items():
+                    found.setdefault(figure, {})[broker.name] = [value]
         return [
             Comparison(case, figure, values, goals.get(figure)) for figure, values in found.items()
         ]
@@ -338,8 +333,14 @@ def _partition(log: Path) -> int:
     return int(log.name.rpartition("-")[2])
 
 
-def _remove(broker: Broker) -> None:
-    shutil.rmtree(broker.folder)
+@contextmanager
+def _nothing_left(broker: Broker) -> Iterator[None]:
+    """Of the broker, whatever happens: no process, no file."""
+    try:
+        yield
+    finally:
+        broker.kill()
+        shutil.rmtree(broker.folder, ignore_errors=True)
 
 
 def _create(
@@ -349,24 +350,15 @@ def _create(
     wanted = [NewTopic(name, partitions, 1, config=config or {}) for name in topics]
     for future in admin.create_topics(wanted, operation_timeout=120, request_timeout=120).values():
         future.result(120)
-    _await_served(broker, topics, partitions)
+    await_served(broker, topics, partitions)
 
 
 def _start_and_await(broker: Broker, topics: Sequence[str], partitions: int) -> tuple[float, float]:
     """Seconds to all partitions served, and to the first answer."""
     started = time.perf_counter()
     first = broker.start()
-    _await_served(broker, topics, partitions)
+    await_served(broker, topics, partitions)
     return time.perf_counter() - started, first
-
-
-def _await_served(broker: Broker, topics: Sequence[str], partitions: int) -> None:
-    """Until every partition tells its end offset: only then it can be written and read."""
-    admin = suite.admin_of("127.0.0.1", broker.port)
-    waiting = {TopicPartition(topic, index) for topic in topics for index in range(partitions)}
-    while waiting:
-        futures = admin.list_offsets(dict.fromkeys(waiting, OffsetSpec.latest()))
-        waiting = {partition for partition, future in futures.items() if future.exception(120)}
 
 
 def _alter(broker: Broker, topic: str, settings: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ enum {
     LEAST_IO_BYTES = 64 * 1024, /* of a buffer */
     PACED_BYTES = 64 * 1024,
     LONGEST_PAUSE_NS = 100 * 1000 * 1000, /* a cancelled clean ends soon */
-    FLUSHED_BYTES = 8 * 1024 * 1024,
+    FLUSHED_BYTES = 2 * 1024 * 1024,
 };
 
 /* ---- pace ---- */
