@@ -33,12 +33,14 @@ from pylog.coordinator.share_state import (
     StateWrite,
 )
 from pylog.coordinator.share_waiters import Waiters
+from pylog.coordinator.share_window import Window
 from pylog.engine import EngineError, Partition, RecordsPart, Survey
 from pylog.options import reset_age_ms
 from pylog.protocol.errors import ApiError, ErrorCode
 
 _log = logging.getLogger(__name__)
 
+_AHEAD_BYTES = 1 << 20  # are looked at, at least, for members that come next
 _ROUNDS = 64  # reads in one look, when nothing of what was read can be delivered
 
 
@@ -105,6 +107,8 @@ class ShareLeader:
         self._lock_timer: asyncio.TimerHandle | None = None
         self.waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._window = Window(0, Survey([], 0), _clock_ms())
+        self._reading: asyncio.Task[None] | None = None
         self._closed = False
 
     # ---- life ----
@@ -192,37 +196,47 @@ class ShareLeader:
         """Look for records that nobody has; None: there are none now."""
         await self.load()
         config = self._config()
+        read: Window | None = None
         for _ in range(_ROUNDS):
             offset = self._live.next_offset(config.limits)
             if offset is None:
                 return None
-            survey = await self._survey(offset, max_records, max_bytes, config)
-            if survey is not None:
-                if any(batch.deliverable for batch in survey.batches):
-                    return Found(offset, survey)
-                if not survey.batches:
-                    self._watch_from(offset, config.read_committed)
-                    return None
-                self._acquire(Wish("", 0, 0), Found(offset, survey), config)
+            offsets = self.partition.offsets()
+            if offset < offsets.log_start:
+                await self._store(self._live.log_starts_at(offsets.log_start))
+                continue
+            end = offsets.last_stable if config.read_committed else offsets.high_watermark
+            if offset >= end:
+                self._watch_from(offset, config.read_committed)
+                return None
+            pick = self._window.pick(offset, max_records, max_bytes, _clock_ms())
+            fresh = self._window is read or self._window.end >= end
+            if pick is None or not (pick.whole or fresh):
+                read = await self._read_ahead(offset, max_bytes, config)
+            elif any(batch.deliverable for batch in pick.survey.batches):
+                return Found(offset, pick.survey)
+            else:
+                self._acquire(Wish("", 0, 0), Found(offset, pick.survey), config)
         return None
 
-    async def _survey(
-        self, offset: int, max_records: int, max_bytes: int, config: ShareConfig
-    ) -> Survey | None:
-        """None: the log begins later, look again."""
-        until = offset + max(max_records, 1) - 1
+    async def _read_ahead(self, offset: int, max_bytes: int, config: ShareConfig) -> Window:
+        """Who comes while this is under way waits for it too."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_window(offset, max_bytes, config))
+        await asyncio.shield(self._reading)
+        return self._window
+
+    async def _read_window(self, offset: int, max_bytes: int, config: ShareConfig) -> None:
+        until = offset + config.limits.in_flight
         try:
-            return await self.partition.survey(
-                offset, until, max_bytes, read_committed=config.read_committed
+            survey = await self.partition.survey(
+                offset, until, max(max_bytes, _AHEAD_BYTES), read_committed=config.read_committed
             )
         except EngineError as error:
-            if error.code != ErrorCode.OFFSET_OUT_OF_RANGE:
+            if error.code != ErrorCode.OFFSET_OUT_OF_RANGE:  # else the log was cut meanwhile
                 raise ApiError(ErrorCode(error.code)) from error
-            log_start = self.partition.offsets().log_start
-            if offset >= log_start:  # the group was moved to what is still to come
-                return Survey([], offset)
-            await self._store(self._live.log_starts_at(log_start))
-            return None
+        else:
+            self._window = Window(offset, survey, _clock_ms())
 
     def take(self, wish: Wish, found: Found) -> Taken | None:
         """Give a member what was found, or what is left of it; None: another one was faster."""
