@@ -234,14 +234,16 @@ class _Step:
 
     def _new_target(self) -> dict[str, Assignment]:
         group = self._group
-        target = assign(
-            {m.member_id: self._topics.ids(m.topics) for m in self._members.values()},
-            {
-                topic: [i for i in shared.partitions if i < self._count(shared.name, topic)]
-                for topic, shared in group.initialized.items()
-            },
-            group.target,
-        )
+        partitions = {
+            topic: [i for i in shared.partitions if i < self._count(shared.name, topic)]
+            for topic, shared in group.initialized.items()
+        }
+        target: dict[str, Assignment] = dict.fromkeys(self._members, frozenset())
+        if any(partitions.values()):  # else it would cost each of many that come first
+            subscriptions = {
+                m.member_id: self._topics.ids(m.topics) for m in self._members.values()
+            }
+            target = assign(topics, partitions, group.target)
         for member_id, share in target.items():
             if group.target.get(member_id) != share:
                 write_target(group.group_id, member_id, share, self.out)
