@@ -13,7 +13,6 @@ from tests.clients.word_count import (
     Counts,
     Program,
     committed,
-    common,
     create_topics,
     ends,
     feed,
@@ -21,6 +20,7 @@ from tests.clients.word_count import (
     thirds_of_lines,
 )
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
+from tests.support.librdkafka import lasting
 
 Start = Callable[[], Program]
 
@@ -110,7 +110,7 @@ def test_faust_goes_on_from_its_offsets_and_changelog(
     broker: BrokerProcess, counts: Counts, start: Start
 ) -> None:
     first, second, _ = thirds_of_lines()
-    admin = AdminClient(common(broker))
+    admin = AdminClient(lasting(broker.address))
     program = start()
     words = feed(broker, first)
     counts.await_total(words)

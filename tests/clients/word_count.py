@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, To
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from tests.clients.kinds import ROOT
 from tests.support.broker import BrokerProcess
+from tests.support.librdkafka import lasting
 from tests.support.wait import wait_until
 
 ACTIVITY = ROOT.parent / "shared" / "data" / "web_activity.log.gz"
@@ -64,7 +65,7 @@ class Counts:
     def __init__(self, broker: BrokerProcess) -> None:
         self.of: defaultdict[str, list[int]] = defaultdict(list)
         self.total = 0
-        self._admin = AdminClient(common(broker))
+        self._admin = AdminClient(lasting(broker.address))
         self._consumer = reader(broker, "counts")
 
     def read(self, timeout_s: float = 0.5) -> int:
@@ -102,7 +103,7 @@ def ends(admin: AdminClient, topic: str) -> dict[int, int]:
 def reader(broker: BrokerProcess, topic: str) -> Consumer:
     consumer = Consumer(
         {
-            **common(broker),
+            **lasting(broker.address),
             "group.id": f"reader-of-{topic}",
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
@@ -112,18 +113,8 @@ def reader(broker: BrokerProcess, topic: str) -> Consumer:
     return consumer
 
 
-def common(broker: BrokerProcess) -> dict[str, str | int]:
-    """librdkafka forgets its only broker while it is away, unless it is told not to."""
-    return {
-        "bootstrap.servers": broker.address,
-        "metadata.recovery.strategy": "none",
-        "reconnect.backoff.max.ms": 500,
-        "log_level": 0,
-    }
-
-
 def create_topics(broker: BrokerProcess) -> None:
-    admin = AdminClient(common(broker))
+    admin = AdminClient(lasting(broker.address))
     topics = [NewTopic(name, PARTITIONS, 1) for name in ("lines", "counts")]
     for future in admin.create_topics(topics).values():
         future.result()
@@ -131,7 +122,7 @@ def create_topics(broker: BrokerProcess) -> None:
 
 def feed(broker: BrokerProcess, lines: list[str]) -> Counter[str]:
     """Writes the lines to the source; how often each word is in them."""
-    producer = Producer({**common(broker), "enable.idempotence": True})
+    producer = Producer({**lasting(broker.address), "enable.idempotence": True})
     for number, line in enumerate(lines):
         producer.produce("lines", line, partition=number % PARTITIONS)
     assert producer.flush(TIMEOUT_S) == 0
@@ -162,7 +153,7 @@ def committed(admin: AdminClient, group: str, topic: str) -> dict[int, int]:
 def latest_by_key(broker: BrokerProcess, topic: str) -> dict[str, str]:
     """The last value of each key, as compaction would leave it."""
     latest: dict[str, str] = {}
-    unread = sum(ends(AdminClient(common(broker)), topic).values())
+    unread = sum(ends(AdminClient(lasting(broker.address)), topic).values())
     consumer = reader(broker, topic)
     while unread > 0:
         [message] = consumer.consume(1, TIMEOUT_S)

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
+from tests.support.librdkafka import lasting
 
 RECORDS = 1_200
 WORKERS = 3
@@ -26,21 +27,12 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
     broker.stop_if_running()
 
 
-def common(broker: BrokerProcess) -> dict[str, str | int]:
-    """librdkafka forgets its only broker while it is away, unless it is told not to."""
-    return {
-        "bootstrap.servers": broker.address,
-        "metadata.recovery.strategy": "none",
-        "reconnect.backoff.max.ms": 500,
-    }
-
-
 class Copier(threading.Thread):
     """Copies from one topic to another, each batch with its offsets in one transaction."""
 
     def __init__(self, broker: BrokerProcess, number: int) -> None:
         super().__init__(name=f"copier-{number}", daemon=True)
-        self._settings = common(broker)
+        self._settings = lasting(broker.address)
         self._id = f"copier-{number}"
         self.enough = threading.Event()
 
@@ -80,11 +72,11 @@ class Copier(threading.Thread):
 
 
 def fill(broker: BrokerProcess) -> None:
-    admin = AdminClient(common(broker))
+    admin = AdminClient(lasting(broker.address))
     topics = [NewTopic(name, 3, 1) for name in ("input", "output")]
     for future in admin.create_topics(topics).values():
         future.result()
-    producer = Producer({**common(broker), "enable.idempotence": True})
+    producer = Producer({**lasting(broker.address), "enable.idempotence": True})
     for number in range(RECORDS):
         producer.produce("input", key=str(number), value=str(number))
     assert producer.flush(30) == 0
@@ -93,7 +85,7 @@ def fill(broker: BrokerProcess) -> None:
 def read_committed(broker: BrokerProcess) -> Consumer:
     consumer = Consumer(
         {
-            **common(broker),
+            **lasting(broker.address),
             "group.id": "reader",
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
