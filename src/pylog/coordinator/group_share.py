@@ -243,7 +243,7 @@ class _Step:
             subscriptions = {
                 m.member_id: self._topics.ids(m.topics) for m in self._members.values()
             }
-            target = assign(topics, partitions, group.target)
+            target = assign(subscriptions, partitions, group.target)
         for member_id, share in target.items():
             if group.target.get(member_id) != share:
                 write_target(group.group_id, member_id, share, self.out)
