@@ -115,7 +115,8 @@ def _owner_of(store: Path) -> Any:
 @click.option(
     "--cut", is_flag=True, help="Cut at damage even where good segments follow; they are kept."
 )
-def repair_command(paths: tuple[Path, ...], cut: bool) -> None:
+@json_option
+def repair_command(paths: tuple[Path, ...], cut: bool, as_json: bool) -> None:
     """Cut logs at torn or corrupt batches and write their indexes anew.
 
     No broker may use the folder. What is cut is kept beside the log, in a folder that ends in
@@ -131,14 +132,14 @@ def repair_command(paths: tuple[Path, ...], cut: bool) -> None:
             click.echo(f"pylog: {error}", err=True)
             raise SystemExit(IN_USE) from None
         try:
-            failed |= not _repair_all(data_folder, path, cut)
+            failed |= not _repair_all(data_folder, path, cut, as_json)
         finally:
             data_folder.close()
     raise SystemExit(WRONG if failed else 0)
 
 
-def _repair_all(data_folder: Any, path: Path, cut: bool) -> bool:
-    """Repair one log or all of a data folder; whether all could be."""
+def _repair_all(data_folder: Any, path: Path, cut: bool, as_json: bool) -> bool:
+    """Repair one log or all of a data folder, and tell of each; whether all could be."""
     from pylog.log.repair import CannotRepair, repair
 
     if path == data_folder.path:
@@ -153,9 +154,16 @@ def _repair_all(data_folder: Any, path: Path, cut: bool) -> bool:
             complete = False
             click.echo(f"pylog: {error}", err=True)
             continue
-        cuts = f"{done.bytes_cut} bytes cut, kept in {done.kept}; " if done.kept else ""
-        click.echo(f"{folder}: {cuts}indexes written anew, ends at {done.end_offset}")
+        click.echo(_repaired(folder, done, as_json))
     return complete
+
+
+def _repaired(folder: Path, done: Any, as_json: bool) -> str:
+    if as_json:
+        kept = None if done.kept is None else str(done.kept)
+        return json.dumps({"log": str(folder), **done._asdict(), "kept": kept})
+    cuts = f"{done.bytes_cut} bytes cut, kept in {done.kept}; " if done.kept else ""
+    return f"{folder}: {cuts}indexes written anew, ends at {done.end_offset}"
 
 
 @command.command("export")

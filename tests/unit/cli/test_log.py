@@ -179,3 +179,14 @@ def test_nothing_is_exported_over_records_or_beside_a_missing_topic(
         "00000000000000000000.log",
         "partition.metadata",
     ]
+
+
+def test_a_repair_is_told_in_json(folder: Path, segments: list[Path]) -> None:
+    flip(segments[-1], segments[-1].stat().st_size - 1)
+    result = run("repair", "--json", folder)
+    assert result.exit_code == 0, result.output
+    (told,) = (json.loads(line) for line in result.output.splitlines())
+    assert told["log"] == str(folder / NAME)
+    assert told["bytes_cut"] > 0
+    assert Path(told["kept"]).is_dir()
+    assert told["end_offset"] > 0
