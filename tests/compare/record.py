@@ -1,22 +1,36 @@
-"""Notes what a running Apache Kafka answers: ``python -m tests.compare.record HOST:PORT [SCENE]``.
+"""Notes what Apache Kafka answers: ``python -m tests.compare.record [SCENE]``, all without a name.
 
-The broker has to be new, with node id 1 and the settings of ``SETTINGS``.
+Each scene is played to a new broker of the jars that tools/install_test_tools.sh fetches.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
+from pathlib import Path
 
-from tests.compare.scenes import SCENES, answers_path, as_text, play
+from tests.compare.scenes import SCENES, SETTINGS, answers_path, as_text, play
+from tests.support.kafka import KafkaBroker
 
 PAUSE_S = 0.3
+ONE_BROKER = {
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+}
+# With the feature, Kafka has min.insync.replicas set for all brokers, and not for one.
+WITHOUT_FEATURES = ("--feature", "eligible.leader.replicas.version=0")
 
 
-def main() -> None:
-    address, *wanted = sys.argv[1:]
-    for scene in wanted or SCENES:
-        answers_path(scene).write_text(as_text(play(scene, address, PAUSE_S)))
+def record(scene: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
+        broker = KafkaBroker(Path(folder) / "kafka", WITHOUT_FEATURES, **SETTINGS, **ONE_BROKER)
+        broker.start()
+        try:
+            answers_path(scene).write_text(as_text(play(scene, broker.address, PAUSE_S)))
+        finally:
+            broker.stop()
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[1:] or SCENES:
+        record(name)
