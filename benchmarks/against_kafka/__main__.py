@@ -36,7 +36,8 @@ IN_TABLES_OF_THEIR_OWN = (*LOADS, "sweep", "second opinion")
 NOTES = (
     "Ratios are pylog's figure over that of the other; the spread is over the repeats, each "
     "pylog's with the other's of the same repeat. The brokers alternate, and their order turns "
-    "round from repeat to repeat. Latencies are in microseconds where no unit is given.",
+    "round from repeat to repeat. What is dirty is written out before each run (sync). Latencies "
+    "are in microseconds where no unit is given.",
     "Generator and broker share the machine. sinkd is a server that answers every request and "
     "stores nothing: the ceiling of this generator on this machine.",
     "Data plane with log.durability=os against Apache Kafka's default; flushed: log.durability="

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -233,8 +234,13 @@ class Groups:
                 mode = "fetch" if case.load.mode is Mode.FETCH else "produce"
                 targets.append(running.enter_context(self._set.generator.sink(mode)))
             named = [(case.name, case.load)]
-            (result,) = suite.run_suite(targets, named, self._set.timing, self._set.say)
+            (result,) = suite.run_suite(targets, named, self._set.timing, self._settle)
             return result
+
+    def _settle(self, text: str) -> None:
+        """No run pays for pages that the one before it has left to be written."""
+        self._set.say(text)
+        os.sync()
 
     def _repeated(
         self, case: str, brokers: Sequence[Broker], way: Callable[[Broker], dict[Figure, float]],
