@@ -95,16 +95,21 @@ class Groups:
         self._loads("sweep", self._warm_pair(), cases.SWEEP)
 
     def many_connections(self) -> None:
-        """1,000 connections, half produce and half fetch, all at one pace."""
+        """1,000 connections, half produce and half fetch, all at one pace, at the same time."""
         name = f"{cases.MANY_CONNECTIONS:,} connections"
         with ThreadPoolExecutor(2) as threads:
 
             def way(broker: Broker) -> dict[Figure, float]:
-                runs = [
-                    threads.submit(suite.measure, broker.target, load, self._set.timing)
-                    for load in cases.MIXED
-                ]
-                return _of_both(*(run.result() for run in runs))
+                target = broker.target
+                with ExitStack() as made:
+                    runs = [(made.enter_context(suite.topic_for(target, load)), load)
+                            for load in cases.MIXED]  # fmt: skip
+                    os.sync()
+                    both = [
+                        threads.submit(suite.run_on, target, topic, load, self._set.timing)
+                        for topic, load in runs
+                    ]
+                    return _of_both(*(run.result() for run in both))
 
             self._repeated(name, self._warm_pair(), way, cases.TO_SERVE_MANY)
 
