@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/slices.h"
 #include "net/engine_call.h"
 #include "net/reactor.h"
 #include "net/server.h"
@@ -174,6 +175,7 @@ static void restore_signals(const sigset_t *before) {
 int pl_engine_run(struct pl_engine *engine) {
     sigset_t before;
     block_signals(&before);
+    pl_take_short_slices();
     pl_reactor_enter(&engine->reactor);
     enum pl_err err = PL_OK;
     while (err == PL_OK && !engine->reactor.stopping) {

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { BACKGROUND_NICE = 10 };
+enum { BACKGROUND_NICE = 19 };
 /* ioprio_set(2), which the C library does not declare: this thread, best effort, lowest level. */
 enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_LOWEST = 2 << 13 | 7 };
 
