@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from pylog.coordinator.assignors import Assignment
 from pylog.coordinator.effects import Effects
-from pylog.coordinator.group_base import Committer, Group, GroupType
+from pylog.coordinator.group_base import Committer, EpochGroup, GroupType
 from pylog.coordinator.offsets import OffsetToCommit
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.consumer_group import (
@@ -106,7 +106,7 @@ class _ValueToken(Protocol):
     partitions: list[int]
 
 
-class ConsumerGroup(Group):
+class ConsumerGroup(EpochGroup[ConsumerMember]):
     """Data of one group. Steps read it; only the ``restore_`` methods change it."""
 
     type = GroupType.CONSUMER
@@ -130,9 +130,6 @@ class ConsumerGroup(Group):
     def protocol_type(self) -> str | None:
         return "consumer"
 
-    def is_empty(self) -> bool:
-        return not self.members
-
     def state_name(self) -> str:
         if not self.members:
             return "Empty"
@@ -140,19 +137,6 @@ class ConsumerGroup(Group):
             return "Assigning"
         behind = (m.epoch != self.target_epoch or m.state for m in self.members.values())
         return "Reconciling" if any(behind) else "Stable"
-
-    def member(self, member_id: str) -> ConsumerMember:
-        found = self.members.get(member_id)
-        if found is None:
-            raise ApiError(
-                ErrorCode.UNKNOWN_MEMBER_ID,
-                f"Member {member_id} is not a member of group {self.group_id}.",
-            )
-        return found
-
-    def static_member(self, instance_id: str) -> ConsumerMember | None:
-        member_id = self.static_members.get(instance_id)
-        return None if member_id is None else self.members[member_id]
 
     def owner(self, topic_id: bytes, partition: int) -> str | None:
         return self.owners.get((topic_id, partition))
@@ -185,12 +169,6 @@ class ConsumerGroup(Group):
         if uses_classic:
             raise ApiError(ErrorCode.ILLEGAL_GENERATION)
         if not all(member.has_had(o.topic_id, o.partition, committer.epoch) for o in offsets):
-            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
-
-    def check_fetch(self, member_id: str, member_epoch: int) -> None:
-        if member_id == "" and member_epoch < 0:
-            return
-        if self.member(member_id).epoch != member_epoch:
             raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
 
     def check_offset_delete(self) -> None:

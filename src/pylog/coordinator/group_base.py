@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pylog.coordinator.effects import Effects
+from pylog.protocol.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:
     from pylog.coordinator.offsets import OffsetToCommit
@@ -101,3 +102,42 @@ class Group(ABC):
     @abstractmethod
     def write_tombstones(self, out: Effects) -> None:
         """Remove the group from the log."""
+
+
+class _HasEpoch(Protocol):
+    @property
+    def epoch(self) -> int: ...
+
+
+_Member = TypeVar("_Member", bound=_HasEpoch)
+
+
+class EpochGroup(Group, Generic[_Member]):
+    """A group whose members are fenced by their epochs (KIP-848, KIP-1071)."""
+
+    members: dict[str, _Member]
+    static_members: dict[str, str]  # instance id → member id
+
+    def is_empty(self) -> bool:
+        return not self.members
+
+    def member(self, member_id: str) -> _Member:
+        """The member of this name; ApiError when there is none."""
+        found = self.members.get(member_id)
+        if found is None:
+            raise ApiError(
+                ErrorCode.UNKNOWN_MEMBER_ID,
+                f"Member {member_id} is not a member of group {self.group_id}.",
+            )
+        return found
+
+    def static_member(self, instance_id: str) -> _Member | None:
+        """Who has this instance id now."""
+        member_id = self.static_members.get(instance_id)
+        return None if member_id is None else self.members[member_id]
+
+    def check_fetch(self, member_id: str, member_epoch: int) -> None:
+        if member_id == "" and member_epoch < 0:
+            return
+        if self.member(member_id).epoch != member_epoch:
+            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from pylog.coordinator.effects import Effects
-from pylog.coordinator.group_base import Committer, Group, GroupType
+from pylog.coordinator.group_base import Committer, EpochGroup, GroupType
 from pylog.coordinator.offsets import OffsetToCommit
 from pylog.coordinator.streams_tasks import HeldTasks, Role, Task, Tasks
 from pylog.coordinator.streams_topics import ConfiguredTopology
@@ -89,7 +89,7 @@ class TaskOffsets:
     end_offsets: Mapping[Task, int] = field(default_factory=dict)
 
 
-class StreamsGroup(Group):
+class StreamsGroup(EpochGroup[StreamsMember]):
     """Data of one group. Steps read it; only replays change what is stored."""
 
     type = GroupType.STREAMS
@@ -123,9 +123,6 @@ class StreamsGroup(Group):
     def protocol_type(self) -> str | None:
         return "streams"
 
-    def is_empty(self) -> bool:
-        return not self.members
-
     def state_name(self) -> str:
         if not self.members:
             return "Empty"
@@ -135,19 +132,6 @@ class StreamsGroup(Group):
             return "Assigning"
         there = all(m.is_reconciled_to(self.target_epoch) for m in self.members.values())
         return "Stable" if there else "Reconciling"
-
-    def member(self, member_id: str) -> StreamsMember:
-        found = self.members.get(member_id)
-        if found is None:
-            raise ApiError(
-                ErrorCode.UNKNOWN_MEMBER_ID,
-                f"Member {member_id} is not a member of group {self.group_id}.",
-            )
-        return found
-
-    def static_member(self, instance_id: str) -> StreamsMember | None:
-        member_id = self.static_members.get(instance_id)
-        return None if member_id is None else self.members[member_id]
 
     # ---- offsets ----
 
@@ -174,12 +158,6 @@ class StreamsGroup(Group):
         task = (reader or "", partition)
         since = member.assigned.active.get(task, member.revoking.active.get(task))
         if since is None or epoch < since:
-            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
-
-    def check_fetch(self, member_id: str, member_epoch: int) -> None:
-        if member_id == "" and member_epoch < 0:
-            return
-        if self.member(member_id).epoch != member_epoch:
             raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
 
     def check_offset_delete(self) -> None:
