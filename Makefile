@@ -67,8 +67,8 @@ test-sanitized: test-tools ## The C tests under the address, undefined and threa
 fuzz: test-sanitized ## Every fuzz target for FUZZ_SECONDS (the tests run each for 3 s).
 	tools/fuzz.sh build/native-address $(FUZZ_SECONDS)
 
-# Real clients have time limits of their own, which a machine under load may miss: such a test
-# gets a second try, and the summary names it (-rR).
+# A machine under load may miss a time limit: such a test gets a second try, and the summary names
+# it (-rR). tests/conftest.py does the same for tests beside other people's clients and brokers.
 test-python: build test-tools ## The Python tests, with real clients.
 	$(PYTEST) -n $(JOBS) --dist loadgroup -q --reruns 2 --only-rerun TimeoutError -rR
 	$(PYTEST) benchmarks -q --benchmark-disable

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.kafka import KafkaBroker, run_tool
 from tests.support.wait import wait_until
@@ -29,10 +36,10 @@ TOPIC = "topic"
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 PER_COMPRESSION = 300
 START = 100  # of the log, behind DeleteRecords
-FORGET_PRODUCERS = {
-    "producer.id.expiration.ms": "1",
-    "producer.id.expiration.check.interval.ms": "100",
-}
+EXPIRATION_MS = "producer.id.expiration.ms"
+EXPIRATION_CHECKS = {"producer.id.expiration.check.interval.ms": "100"}
+BROKER_ID = "1"
+DAY_MS = 24 * 3_600_000
 PRODUCER_ID = 1_000_000  # none that a broker has given away
 TIMEOUT_S = 60
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
@@ -152,10 +159,13 @@ def test_kafka_goes_on_with_what_pylog_wrote(tmp_path: Path) -> None:
     finally:
         kafka.stop()
     # Kafka's own producer ids begin at 0, as those in the log do: they have to be forgotten first.
-    kafka.configure(**FORGET_PRODUCERS)
+    kafka.configure(**EXPIRATION_CHECKS)
     kafka.start()
     try:
+        set_broker_config(kafka.address, EXPIRATION_MS, 1)
         wait_until(lambda: not producers(kafka.address))
+        # Back again: Kafka forgets after the same time that it has verified a transaction.
+        set_broker_config(kafka.address, EXPIRATION_MS, DAY_MS)
         transactions(kafka.address)
         again = read(kafka.address)
     finally:
@@ -177,6 +187,13 @@ def produce_idempotent(address: str, now_ms: int) -> int:
         answer = wire.ask(request, 12).responses[0].partition_responses[0]
     assert answer.error_code == 0
     return int(answer.base_offset)
+
+
+def set_broker_config(address: str, name: str, value: int) -> None:
+    entry = ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.BROKER, BROKER_ID, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": address})
+    admin.incremental_alter_configs([resource])[resource].result(TIMEOUT_S)
 
 
 def producers(address: str) -> list[int]:
