@@ -5,7 +5,7 @@
 Both brokers run with data in the same folder, one of them idle while the other is measured, the
 order turning round from repeat to repeat. Data plane figures are with `log.durability=os`, which
 is what Apache Kafka does by default; those named "flushed" with pylog's own default, against
-Apache Kafka with `flush.messages=1`. About 12 minutes with three repeats.
+Apache Kafka with `flush.messages=1`. About 20 minutes.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ NOTES = (
 @click.option("--loadgen", type=click.Path(path_type=Path, exists=True), help="Its folder.")
 @click.option("--seconds", type=float, default=1.2, show_default=True)
 @click.option("--warmup", type=float, default=0.8, show_default=True)
-@click.option("--repeats", type=int, default=3, show_default=True)
-@click.option("--messages", type=int, default=10_000, show_default=True, help="End to end.")
+@click.option("--repeats", type=int, default=5, show_default=True)
+@click.option("--messages", type=int, default=30_000, show_default=True, help="End to end.")
 @click.option("--partitions", type=int, default=5_000, show_default=True)
 @click.option(
     "--touch-gb",
