@@ -60,7 +60,9 @@ def test_one_wheel_serves_three_python_versions_and_stays_small(wheel: Path) -> 
 
 
 def test_nothing_is_imported_from_the_source_tree(environment: Path, tmp_path: Path) -> None:
-    code = "import pylog, pylog.codec, pylog.engine, pylog.protocol.wire; print(pylog.__file__)"
+    code = (
+        "import pylog, pylog.codec, pylog.engine.engine, pylog.protocol.wire; print(pylog.__file__)"
+    )
     run = [environment / "python", "-c", code]
     output = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert str(ROOT) not in output

@@ -19,7 +19,7 @@ import pytest
 from tests.support.compacting_log import PRODUCERS, RETENTION_BYTES, SEGMENT_BYTES, open_log
 
 from pylog.codec import RecordBatch, decode_batches
-from pylog.engine import Partition
+from pylog.engine.partition import Partition
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 KILLS: Final = 8

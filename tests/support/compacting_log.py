@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pylog.codec import Record, TransactionMarker, encode_batch, encode_marker
-from pylog.engine import CleanerSettings, Engine, EngineOptions, LogConfig, Partition, PartitionSpec
+from pylog.engine.engine import Engine
+from pylog.engine.partition import Partition
+from pylog.engine.values import CleanerSettings, EngineOptions, LogConfig, PartitionSpec
 from pylog.log.checkpoint import (
     CLEANER_FILE,
     LOG_START_FILE,

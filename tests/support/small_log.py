@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pylog.codec import Compression, Record, TransactionMarker, encode_batch, encode_marker
-from pylog.engine import Engine, EngineOptions, LogConfig, Partition, PartitionSpec
+from pylog.engine.engine import Engine
+from pylog.engine.partition import Partition
+from pylog.engine.values import EngineOptions, LogConfig, PartitionSpec
 from pylog.log.checkpoint import CLEANER_FILE, LOG_START_FILE, RECOVERY_POINT_FILE, write_checkpoint
 from pylog.log.layout import DataFolder, make_log_folder
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pylog.cluster.image import PartitionImage
-from pylog.engine import EngineError, Partition
+from pylog.engine.partition import Partition
+from pylog.engine.values import EngineError
 from pylog.protocol.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:

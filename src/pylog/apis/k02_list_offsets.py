@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 
 from pylog.apis._partitions import code_of, led_here, repeated
 from pylog.apis.context import RequestContext
-from pylog.engine import EngineError, Partition
+from pylog.engine.partition import Partition
+from pylog.engine.values import EngineError
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.list_offsets import (
     ListOffsetsPartition,

@@ -16,7 +16,7 @@ from typing import Final
 
 from pylog.apis._partitions import code_of, led_here
 from pylog.apis.context import RequestContext
-from pylog.engine import EngineError
+from pylog.engine.values import EngineError
 from pylog.options import TOPIC
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.delete_records import (

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pylog.apis._partitions import code_of, led_here
 from pylog.apis.context import RequestContext
-from pylog.engine import EngineError
+from pylog.engine.values import EngineError
 from pylog.protocol.errors import ApiError
 from pylog.protocol.messages.offset_for_leader_epoch import (
     EpochEndOffset,

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pylog.apis.context import RequestContext
-from pylog.engine import Partition
+from pylog.engine.partition import Partition
 from pylog.log.layout import DataFolder
 from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.describe_log_dirs import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pylog.apis._partitions import code_of, led_here
 from pylog.apis.context import RequestContext
 from pylog.cluster.topics import check_name
-from pylog.engine import EngineError
+from pylog.engine.values import EngineError
 from pylog.protocol.errors import ApiError
 from pylog.protocol.messages.describe_producers import (
     DescribeProducersRequest,

@@ -18,7 +18,9 @@ from pylog.cluster.placement import Marks, Placement
 from pylog.cluster.recovery import Recovery
 from pylog.cluster.store import Store
 from pylog.config import BrokerConfig
-from pylog.engine import Engine, EngineError, LogConfig, OpenedLog, Partition, PartitionSpec
+from pylog.engine.engine import Engine
+from pylog.engine.partition import OpenedLog, Partition
+from pylog.engine.values import EngineError, LogConfig, PartitionSpec
 from pylog.log.dirs import LogDirs
 from pylog.log.layout import DataFolder, delete_log, make_log_folder, read_topic_id, set_aside
 from pylog.log.moving import LogCopy, end_move

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from pylog.cluster.image import Image, QuotaEntity, encode, quota_key
 from pylog.cluster.metadata import Metadata, Proposal
 from pylog.cluster.store import Write
-from pylog.engine import QuotaMatch, QuotaRule
+from pylog.engine.values import QuotaMatch, QuotaRule
 from pylog.protocol.errors import ApiError, ErrorCode
 
 USER: Final = "user"

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from pylog.engine import Engine, OpenedLog, PartitionSpec
+from pylog.engine.engine import Engine
+from pylog.engine.partition import OpenedLog
+from pylog.engine.values import PartitionSpec
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from pylog.cluster.topics import NewTopic
 from pylog.codec import Record, decode_batches, encode_batch
 from pylog.coordinator.shards import wall_ms
 from pylog.coordinator.share_partition import DeadLetter, Failure
-from pylog.engine import EngineError, Partition
+from pylog.engine.partition import Partition
+from pylog.engine.values import EngineError
 from pylog.protocol.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pylog.coordinator.batches import encode_marker
 from pylog.coordinator.effects import Marker, Producer
 from pylog.coordinator.shards import Shards, wall_ms
 from pylog.coordinator.txn_state import TopicPartition, WriteMarkers
-from pylog.engine import EngineError
+from pylog.engine.values import EngineError
 from pylog.protocol.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ class Appended(Protocol):
 
 
 class Partition(Protocol):
-    """What a host needs of ``pylog.engine.Partition``."""
+    """What a host needs of ``pylog.engine.partition.Partition``."""
 
     def offsets(self) -> Any: ...
     async def append(self, batch: bytes) -> Appended:

@@ -34,7 +34,8 @@ from pylog.coordinator.share_state import (
 )
 from pylog.coordinator.share_waiters import Waiters
 from pylog.coordinator.share_window import Window
-from pylog.engine import EngineError, Partition, RecordsPart, Survey
+from pylog.engine.partition import Partition
+from pylog.engine.values import EngineError, RecordsPart, Survey
 from pylog.options import reset_age_ms
 from pylog.protocol.errors import ApiError, ErrorCode
 

@@ -13,7 +13,7 @@ import logging
 from pylog.coordinator.runtime import ShardHost
 from pylog.coordinator.shards import Shards
 from pylog.coordinator.share_state import ShareStateShard
-from pylog.engine import EngineError
+from pylog.engine.values import EngineError
 from pylog.protocol.errors import ApiError
 
 _log = logging.getLogger(__name__)

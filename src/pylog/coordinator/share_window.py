@@ -10,7 +10,7 @@ from bisect import bisect_left
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from pylog.engine import Survey
+from pylog.engine.values import Survey
 
 _GOOD_FOR_MS: Final = 1_000
 _LAST = attrgetter("last_offset")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pylog.coordinator.effects import Producer
 from pylog.coordinator.txn_state import TopicPartition, TxnVersion
-from pylog.engine import Unverified
+from pylog.engine.values import Unverified
 from pylog.protocol.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:

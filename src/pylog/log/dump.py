@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pylog.codec import CodecError, Record, RecordBatch
-from pylog.engine import ProducerTracker
+from pylog.engine.producers import ProducerTracker
 from pylog.log.checkpoint import (
     CLEANER_FILE,
     LEADER_EPOCH_FILE,

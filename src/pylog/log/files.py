@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pylog.codec import CodecError, RecordBatch, decode_batches
-from pylog.engine import AbortedTransaction
+from pylog.engine.values import AbortedTransaction
 
 LOG, OFFSET_INDEX, TIME_INDEX = ".log", ".index", ".timeindex"
 TXN_INDEX, SNAPSHOT = ".txnindex", ".snapshot"

@@ -12,7 +12,8 @@ import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pylog.engine import Engine, EngineError, EngineOptions, LogConfig, PartitionSpec
+from pylog.engine.engine import Engine
+from pylog.engine.values import EngineError, EngineOptions, LogConfig, PartitionSpec
 from pylog.log.checkpoint import (
     LOG_START_FILE,
     RECOVERY_POINT_FILE,

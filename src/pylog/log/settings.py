@@ -7,7 +7,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from pylog.config import BrokerConfig
-from pylog.engine import CleanerSettings, Durability, LogConfig, TimestampType
+from pylog.engine.values import CleanerSettings, Durability, LogConfig, TimestampType
 from pylog.options import TOPIC
 
 # The compression bits of a batch's attributes; -1 keeps what the producer has sent.

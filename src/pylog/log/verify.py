@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pylog.codec import CodecError, RecordBatch
-from pylog.engine import AbortedTransaction, ProducerTracker
+from pylog.engine.producers import ProducerTracker
+from pylog.engine.values import AbortedTransaction
 from pylog.log.checkpoint import LEADER_EPOCH_FILE, MalformedCheckpoint, read_leader_epochs
 from pylog.log.files import (
     LOG,

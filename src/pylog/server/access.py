@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from pylog.cluster.image import Image
 from pylog.config import BrokerConfig
-from pylog.engine import AccessBit, Engine
+from pylog.engine.engine import Engine
+from pylog.engine.values import AccessBit
 from pylog.security.acl import Authorizer, ResourceType
 from pylog.security.operations import Operation
 

@@ -32,7 +32,8 @@ from pylog.cluster.store import Store, Write
 from pylog.cluster.topics import Topics
 from pylog.cluster.users import Users
 from pylog.config import BrokerConfig
-from pylog.engine import Engine, EngineOptions
+from pylog.engine.engine import Engine
+from pylog.engine.values import EngineOptions
 from pylog.log.dirs import LogDirs
 from pylog.log.layout import METADATA_STORE, DataFolder, WrongFolder
 from pylog.log.settings import cleaner_settings

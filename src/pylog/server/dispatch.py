@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pylog.apis.context import RequestContext
 from pylog.apis.k18_api_versions import describe_versions
-from pylog.engine import RecordsPart, Request
+from pylog.engine.values import RecordsPart, Request
 from pylog.protocol.api_keys import (
     API_KEYS,
     API_VERSIONS,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylog.config import BrokerConfig, ConfigError
-from pylog.engine import Engine, Guard, Opened
+from pylog.engine.engine import Engine
+from pylog.engine.values import Guard, Opened
 from pylog.protocol.errors import ApiError
 from pylog.security.credentials import ScramMechanism, parse_passwords
 from pylog.security.sasl import Authentication, Mechanism, Outcome

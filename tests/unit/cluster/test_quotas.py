@@ -19,7 +19,7 @@ from pylog.cluster.quotas import (
     engine_rules,
 )
 from pylog.cluster.sqlite_store import SqliteStore
-from pylog.engine import QuotaMatch, QuotaRule
+from pylog.engine.values import QuotaMatch, QuotaRule
 from pylog.protocol.errors import ApiError, ErrorCode
 
 ANN = (("user", "ann"),)

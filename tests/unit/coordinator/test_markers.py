@@ -18,7 +18,7 @@ from pylog.coordinator.shards import Shards
 from pylog.coordinator.txn import Ending, TransactionShard, TxnSettings
 from pylog.coordinator.txn_state import TxnState, TxnVersion
 from pylog.coordinator.verifier import Verifier
-from pylog.engine import EngineError, Unverified, Verification
+from pylog.engine.values import EngineError, Unverified, Verification
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.types import GROUP, TRANSACTION
 

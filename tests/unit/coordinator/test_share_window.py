@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pylog.coordinator.share_window import Pick, Window
-from pylog.engine import BatchView, Survey
+from pylog.engine.values import BatchView, Survey
 
 # Tens of records, 100 bytes each; the third holds a marker.
 BATCHES = [BatchView(first, first + 9, 100, first != 20) for first in range(0, 50, 10)]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pylog.config import BrokerConfig
-from pylog.engine import CleanerSettings, Durability, LogConfig, TimestampType
+from pylog.engine.values import CleanerSettings, Durability, LogConfig, TimestampType
 from pylog.log.settings import cleaner_settings, log_config, spread_rolls
 from pylog.options import BROKER
 

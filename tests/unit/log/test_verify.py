@@ -11,7 +11,9 @@ import pytest
 from tests.support.small_log import NAME, NODE_ID, TIME_MS, TOPIC_ID, make, spec
 
 from pylog.codec import decode_batches
-from pylog.engine import Engine, EngineError, EngineOptions, Partition
+from pylog.engine.engine import Engine
+from pylog.engine.partition import Partition
+from pylog.engine.values import EngineError, EngineOptions
 from pylog.log.layout import DataFolder, WrongFolder
 from pylog.log.verify_folder import FolderCheck, Owner
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from pylog.engine import (
+from pylog.engine.engine import Engine
+from pylog.engine.partition import Partition
+from pylog.engine.values import (
     AppendResult,
     BatchView,
     Durability,
-    Engine,
     EngineError,
     EngineOptions,
     LogConfig,
-    Partition,
     PartitionSpec,
     TimeOffset,
 )

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from pylog.engine import Engine, EngineOptions, Request
+from pylog.engine.engine import Engine
+from pylog.engine.values import EngineOptions, Request
 
 API_VERSIONS = 18
 LISTENER = 2
