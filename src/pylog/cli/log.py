@@ -80,6 +80,7 @@ def _as_json(finding: Any) -> dict[str, Any]:
 
 
 def _all_findings(paths: tuple[Path, ...]) -> Iterator[Any]:
+    from pylog.cluster.revision_mark import MalformedMark, mark_of
     from pylog.log.layout import METADATA_STORE, log_name
     from pylog.log.verify import Finding
     from pylog.log.verify_folder import FolderCheck, doubles
@@ -88,11 +89,13 @@ def _all_findings(paths: tuple[Path, ...]) -> Iterator[Any]:
     folders = {path: path.absolute().parent if path in logs else path for path in paths}
     owner = None
     for folder in dict.fromkeys(folders.values()):
+        store = folder / METADATA_STORE
         try:
-            owner = owner or _owner_of(folder / METADATA_STORE)
-        except OSError as error:
+            owner = owner or _owner_of(store)
+        except (OSError, MalformedMark) as error:
             if folder in paths:
-                yield Finding(folder / METADATA_STORE, None, str(error).partition(": ")[2])
+                file = mark_of(store) if isinstance(error, MalformedMark) else store
+                yield Finding(file, None, str(error).partition(": ")[2])
     for path, folder in folders.items():
         check = FolderCheck(folder, owner)
         yield from check.check_log(path.absolute()) if path in logs else check.run()

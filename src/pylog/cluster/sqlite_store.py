@@ -1,9 +1,11 @@
 """The store of a single broker: an SQLite file in its data folder.
 
 A commit is one transaction with ``synchronous=FULL``, so it has survived a power cut when it
-returns. SQLite is called on the event loop's own thread: a commit takes about as long as one
-flush of the disk, and one broker makes few. The folder's lock keeps other processes away, which
-is why leases last as long as the process and watches are fed from memory.
+returns. What SQLite does not see, flipped bits, is found by checksums: of the content (see
+:func:`_seal_of`), and of the last revision in a file of its own (`revision_mark`). SQLite is
+called on the event loop's own thread: a commit takes about as long as one flush of the disk, and
+one broker makes few. The folder's lock keeps other processes away, which is why leases last as
+long as the process and watches are fed from memory.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ import asyncio
 import itertools
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from pylog.cluster.revision_mark import MalformedMark, RevisionMark, mark_of, read_mark
 from pylog.cluster.store import (
     Change,
     Commit,
@@ -49,21 +53,54 @@ Row = tuple[str, bytes, int, int, int]  # key, value, created, modified, lease
 
 
 def read_store(path: Path) -> Snapshot:
-    """What a store holds, beside a broker or without one; OSError when it is damaged or absent."""
+    """What a store holds, beside a broker or without one.
+
+    OSError when it is damaged or absent, MalformedMark when what says how far it goes is.
+    """
+    noted = read_mark(mark_of(path))
+    with _opened_to_read(path) as db:
+        revision, rows = _read_all(path, db, _known_version(path, db))
+    _check_end(path, revision, noted)
+    return Snapshot(revision, {row[0]: Entry(*row[1:4]) for row in rows})
+
+
+@contextmanager
+def _opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+    """Changes nothing: to open it otherwise would remove what follows damage in SQLite's log."""
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             db.execute("BEGIN")
-            revision, rows = _read_all(path, db, _known_version(path, db))
-            return Snapshot(revision, {row[0]: Entry(*row[1:4]) for row in rows})
+            yield db
         finally:
             db.close()
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise _refusal(path, error) from error
 
 
-def _damaged(path: Path, what: str) -> OSError:
-    return OSError(f"{path}: damaged ({what}): restore it from a backup; the logs are not touched")
+def _check_end(path: Path, revision: int, noted: int) -> None:
+    if revision < noted:
+        name = mark_of(path).name
+        what = f"revision {noted} was committed, and it ends at {revision}"
+        raise _damaged(path, what, f", or remove {name} to go on without the commits between")
+
+
+def _check_noted(path: Path) -> None:
+    """Before the store is opened: whether it has all that was acknowledged."""
+    try:
+        noted = read_mark(mark_of(path))
+    except MalformedMark as error:
+        _log.error("metadata store is read without its mark", extra={"reason": str(error)})
+        return
+    if noted:
+        with _opened_to_read(path) as db:
+            (revision,) = db.execute("SELECT number FROM revision").fetchone()
+        _check_end(path, int(revision), noted)
+
+
+def _damaged(path: Path, what: str, way_out: str = "") -> OSError:
+    advice = f"restore it from a backup{way_out}; the logs are not touched"
+    return OSError(f"{path}: damaged ({what}): {advice}")
 
 
 def _refusal(path: Path, error: Exception) -> OSError:
@@ -116,6 +153,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         """Open or make the file; OSError when that fails."""
+        _check_noted(path)
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             version = _known_version(path, self._db)
@@ -126,8 +164,10 @@ class SqliteStore:
                 self._db.execute(statement)
             self._revision, self._seal = self._take_over(path, version)
             self._db.execute("COMMIT")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except (sqlite3.Error, TypeError, ValueError) as error:
             raise _refusal(path, error) from error
+        self._mark = RevisionMark(mark_of(path), self._revision)
         self._commits: list[Commit] = []
         self._first_kept = self._revision + 1
         self._committed = asyncio.Event()
@@ -177,6 +217,7 @@ class SqliteStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise OSError(f"metadata store: {error}") from error
+        self._mark.set(revision)
         self._revision = revision
         return self._publish(Commit(revision, changes))
 
@@ -246,4 +287,5 @@ class SqliteStore:
 
     async def close(self) -> None:
         self._granted.clear()
+        self._mark.close()
         self._db.close()

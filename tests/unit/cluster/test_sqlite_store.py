@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pylog.cluster import sqlite_store
+from pylog.cluster.revision_mark import MalformedMark, mark_of
 from pylog.cluster.sqlite_store import SqliteStore, read_store
 from pylog.cluster.store import (
     Change,
@@ -161,6 +164,107 @@ async def test_a_row_that_is_gone_is_missed(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(OSError, match="checksum"):
         read_store(path)
+
+
+async def left_by_a_kill(tmp_path: Path) -> tuple[Path, Snapshot]:
+    """A store with commits in SQLite's write-ahead log, as a kill leaves it."""
+    path, killed = tmp_path / "metadata.db", tmp_path / "killed"
+    await filled(path)
+    store = SqliteStore(path)
+    for number in range(5):
+        await store.commit([Write(f"late/{number}", b"%d" % number, 0)])
+    shutil.copytree(tmp_path, killed)
+    await store.close()
+    return killed / path.name, read_store(path)
+
+
+def log_of(path: Path) -> Path:
+    """SQLite's write-ahead log of a store."""
+    return path.with_name(path.name + "-wal")
+
+
+async def test_a_kill_loses_no_commit(tmp_path: Path) -> None:
+    path, before = await left_by_a_kill(tmp_path)
+    assert log_of(path).stat().st_size > 0
+    store = SqliteStore(path)
+    assert await store.read("") == before
+    await store.close()
+
+
+async def test_a_flip_in_the_log_after_a_kill_is_found_or_harmless(tmp_path: Path) -> None:
+    path, before = await left_by_a_kill(tmp_path)
+    good = {file: file.read_bytes() for file in path.parent.glob("metadata.db*")}
+    found = 0
+    for position in range(0, len(good[log_of(path)]), 331):
+        for file, content in good.items():
+            file.write_bytes(content)
+        flipped = bytearray(good[log_of(path)])
+        flipped[position] ^= 1 << position % 8
+        log_of(path).write_bytes(flipped)
+        if (store := opened(path)) is None:
+            assert log_of(path).read_bytes() == flipped  # what can still be read is left
+            found += 1
+            continue
+        assert await store.read("") == before
+        await store.close()
+    assert found > 40
+
+
+def opened(path: Path) -> SqliteStore | None:
+    """None when the store is refused as damaged."""
+    try:
+        return SqliteStore(path)
+    except OSError as error:
+        if "damaged" not in str(error):
+            raise
+        return None
+
+
+async def test_acknowledged_commits_that_are_gone_are_missed(tmp_path: Path) -> None:
+    path, before = await left_by_a_kill(tmp_path)
+    log_of(path).unlink()
+    for way in (SqliteStore, read_store):
+        with pytest.raises(OSError, match=r"revision 46 was committed, and it ends at 41.*remove"):
+            way(path)
+    mark_of(path).unlink()
+    store = SqliteStore(path)
+    assert (await store.read("")).revision == before.revision - 5
+    await store.close()
+
+
+async def test_a_malformed_mark_is_told_and_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, before = await left_by_a_kill(tmp_path)
+    good = mark_of(path).read_bytes()
+    for position in range(len(good)):
+        flipped = bytearray(good)
+        flipped[position] ^= 1
+        mark_of(path).write_bytes(flipped)
+        with pytest.raises(MalformedMark, match="malformed"):
+            read_store(path)
+    store = SqliteStore(path)
+    assert "without its mark" in caplog.text
+    assert await store.read("") == before
+    await store.close()
+    assert mark_of(path).read_bytes() == good
+
+
+async def test_a_commit_stands_though_it_can_not_be_noted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "metadata.db"
+    store = SqliteStore(path)
+    with monkeypatch.context() as patch:
+        patch.setattr("pylog.cluster.revision_mark.os.pwrite", failing)
+        await store.commit([Write("a", b"1", 0)])
+    assert "revision not noted" in caplog.text
+    await store.close()
+    assert read_store(path).revision == 1
+
+
+def failing(*_: object) -> int:
+    raise OSError(errno.EIO, "simulated")
 
 
 async def test_refused_and_failed_commits_leave_the_checksum(tmp_path: Path) -> None:
