@@ -10,10 +10,11 @@ import pytest
 from tests.sim.streams import internal, subtopology
 from tests.support.broker import QUICK_GROUPS, BrokerProcess
 from tests.support.share import configure_group, find_coordinator, new_topic
+from tests.support.streams import Thread
 from tests.support.wait import wait_until
 from tests.support.wire import Wire
 
-from pylog.coordinator.streams_tasks import Task, read_tasks
+from pylog.coordinator.streams_tasks import read_tasks
 from pylog.coordinator.streams_topics import StatusCode
 from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.api_versions import ApiVersionsRequest
@@ -33,10 +34,7 @@ from pylog.protocol.messages.sasl_handshake import SaslHandshakeRequest
 from pylog.protocol.messages.streams_group_describe import StreamsGroupDescribeRequest
 from pylog.protocol.messages.streams_group_heartbeat import (
     KeyValue,
-    StreamsGroupHeartbeatRequest,
-    Subtopology,
     TopicInfo,
-    Topology,
 )
 from pylog.security.acl import PatternType, Permission, ResourceType
 from pylog.security.operations import Operation
@@ -50,40 +48,6 @@ CONTROLLED = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:root",
 }
-
-
-class Thread:
-    """One thread of an application, on a connection of its own."""
-
-    def __init__(self, wire: Wire, group: str, *parts: Subtopology) -> None:
-        self.wire = wire
-        self.group = group
-        self.topology = Topology(epoch=0, subtopologies=list(parts))
-        self.epoch = 0
-        self.tasks: frozenset[Task] = frozenset()
-        self.notes: dict[int, str] = {}
-
-    def beats(self) -> Any:
-        """A heartbeat; the first one joins."""
-        request = StreamsGroupHeartbeatRequest(
-            group_id=self.group, member_id="thread", member_epoch=self.epoch
-        )
-        if self.epoch == 0:
-            request.topology = self.topology
-            request.process_id = "process"
-            request.rebalance_timeout_ms = 60_000
-            request.active_tasks = request.standby_tasks = request.warmup_tasks = []
-        answer = self.wire.ask(request)
-        self.notes = {note.status_code: note.status_detail for note in answer.status}
-        if answer.error_code == ErrorCode.NONE:
-            self.epoch = answer.member_epoch
-            if answer.active_tasks is not None:
-                self.tasks = read_tasks(answer.active_tasks)
-        return answer
-
-    def has_tasks(self) -> bool:
-        assert self.beats().error_code == ErrorCode.NONE
-        return bool(self.tasks)
 
 
 def describe(wire: Wire, group: str) -> Any:

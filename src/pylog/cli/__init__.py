@@ -15,7 +15,7 @@ COMMANDS = {
     "topic": "Create, list, describe, change and delete topics.",
     "produce": "Write records from standard input or files.",
     "consume": "Read records to standard output.",
-    "group": "List, describe, reset and delete consumer groups.",
+    "group": "List, describe, reset and delete groups.",
     "log": "Look into, check and repair data folders.",
     "demo": "Show a commit log at work on two real streams.",
     "bench": "Measure brokers side by side.",

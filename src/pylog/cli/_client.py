@@ -160,9 +160,11 @@ def print_table(
 
 
 def format_cell(cell: object) -> str:
-    """Whole numbers with thousands separators, None as a dash."""
-    if cell is None:
+    """Whole numbers with thousands separators, a list with commas, nothing as a dash."""
+    if cell is None or cell == []:
         return "-"
+    if isinstance(cell, list):
+        return ", ".join(map(str, cell))
     if isinstance(cell, bool) or not isinstance(cell, int | float):
         return str(cell)
     return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.2f}"

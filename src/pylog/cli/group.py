@@ -1,19 +1,20 @@
-"""``pylog group``: list, describe, reset and delete consumer groups."""
+"""``pylog group``: list, describe, reset and delete groups."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
 import click
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from pylog.cli import _client
+from pylog.cli import _client, _groups
+from pylog.cli._direct import Direct
 
 
 @click.group("group")
 def command() -> None:
-    """List, describe, reset and delete consumer groups."""
+    """List, describe, reset and delete groups."""
 
 
 @command.command("list")
@@ -21,14 +22,13 @@ def command() -> None:
 @_client.bootstrap_option
 @_client.client_errors
 def list_groups(as_json: bool, bootstrap: str) -> None:
-    """List groups with their state."""
-    admin = _client.connect_admin(bootstrap)
-    result = admin.list_consumer_groups().result(_client.TIMEOUT_S)
-    rows = sorted((group.group_id, group.state.name.lower()) for group in result.valid)
+    """List groups of every type with their state."""
+    with Direct(bootstrap) as direct:
+        rows = _groups.list_rows(direct)
     if as_json:
-        _client.print_json([{"group": name, "state": state} for name, state in rows])
+        _client.print_json([row._asdict() for row in rows])
     else:
-        _client.print_table(None, ("group", "state"), rows)
+        _client.print_table(None, _groups.ListedRow._fields, rows)
 
 
 @command.command("describe")
@@ -37,62 +37,23 @@ def list_groups(as_json: bool, bootstrap: str) -> None:
 @_client.bootstrap_option
 @_client.client_errors
 def describe(name: str, as_json: bool, bootstrap: str) -> None:
-    """Show members, committed offsets and lag of the group NAME."""
+    """Show the partitions of the group NAME: who reads them, how far, and what is left.
+
+    Members of a share group read partitions together, from a start offset on.
+    """
     admin = _client.connect_admin(bootstrap)
-    group = admin.describe_consumer_groups([name])[name].result(_client.TIMEOUT_S)
-    owners = {
-        (p.topic, p.partition): f"{member.client_id}@{member.host}"
-        for member in group.members
-        for p in member.assignment.topic_partitions
-    }
-    document: dict[str, Any] = {
-        "group": name,
-        "state": group.state.name.lower(),
-        "members": len(group.members),
-        "partitions": _lag_rows(admin, name, owners),
-    }
+    with Direct(bootstrap) as direct:
+        group = _groups.describe(direct, admin, name)
     if as_json:
+        document = asdict(group)
+        del document["columns"]
         _client.print_json(document)
         return
-    columns = ("topic", "partition", "committed", "end", "lag", "member")
     _client.print_table(
-        f"{name}  {document['state']}, {document['members']} members",
-        ("topic", "#partition", "#committed", "#end", "#lag", "member"),
-        [tuple(row[column] for column in columns) for row in document["partitions"]],
+        f"{name}  {group.type} group, {group.state}, {group.members} members",
+        group.columns,
+        [tuple(row[column.lstrip("#")] for column in group.columns) for row in group.partitions],
     )
-
-
-def _committed(admin: AdminClient, name: str) -> dict[tuple[str, int], int]:
-    future = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name]
-    result = future.result(_client.TIMEOUT_S)
-    return {(p.topic, p.partition): p.offset for p in result.topic_partitions or []}
-
-
-def _lag_rows(
-    admin: AdminClient, name: str, owners: dict[tuple[str, int], str]
-) -> list[dict[str, Any]]:
-    committed = _committed(admin, name)
-    places = sorted(committed.keys() | owners.keys())
-    specs = {TopicPartition(*place): OffsetSpec.latest() for place in places}
-    futures = admin.list_offsets(specs) if specs else {}
-    ends = {
-        (partition.topic, partition.partition): info.offset
-        for partition, info in _client.wait_all(futures).items()
-    }
-    rows = []
-    for place in places:
-        offset = committed.get(place, -1)
-        rows.append(
-            {
-                "topic": place[0],
-                "partition": place[1],
-                "committed": offset if offset >= 0 else None,
-                "end": ends[place],
-                "lag": ends[place] - offset if offset >= 0 else None,
-                "member": owners.get(place),
-            }
-        )
-    return rows
 
 
 @command.command("reset")
@@ -134,31 +95,21 @@ def _target_offsets(
     places = [(topic, index) for topic in topics for index in sorted(metadata[topic].partitions)]
     if target.isdigit():
         return [TopicPartition(*place, int(target)) for place in places]
-    latest = _offsets(admin, places, OffsetSpec.latest())
+    latest = _groups.offsets_at(admin, places, OffsetSpec.latest())
     if target == "latest":
         return [TopicPartition(*place, latest[place]) for place in places]
     if target == "earliest":
-        found = _offsets(admin, places, OffsetSpec.earliest())
+        found = _groups.offsets_at(admin, places, OffsetSpec.earliest())
     else:
         time_ms = _client.parse_time_ms(target)
         if time_ms is None:
             raise click.BadParameter(f"{target!r} is no offset and no time", param_hint="--to")
-        found = _offsets(admin, places, OffsetSpec.for_timestamp(time_ms))
+        found = _groups.offsets_at(admin, places, OffsetSpec.for_timestamp(time_ms))
     # Nothing at or after that time: the end, as Kafka's own tool does.
     return [
         TopicPartition(*place, found[place] if found[place] >= 0 else latest[place])
         for place in places
     ]
-
-
-def _offsets(
-    admin: AdminClient, places: list[tuple[str, int]], spec: OffsetSpec
-) -> dict[tuple[str, int], int]:
-    futures = admin.list_offsets({TopicPartition(*place): spec for place in places})
-    return {
-        (partition.topic, partition.partition): info.offset
-        for partition, info in _client.wait_all(futures).items()
-    }
 
 
 @command.command("delete")
