@@ -127,7 +127,7 @@ def committed(world: World[GroupShard], partition: int = 0, topic: str = "events
     """What a fetch of the group's offset tells."""
     topics = [(topic, bytes(16), [partition])]
     waiting = world.ask(
-        lambda shard, p, now: shard.fetch_offsets(GROUP, ("", -1), topics, False, p)
+        lambda shard, p, now: shard.fetch_offsets(GROUP, (None, -1), topics, False, p)
     )
     [(_, [fetched])] = waiting.heard()
     return None if fetched.committed is None else fetched.committed.offset

@@ -11,15 +11,15 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 from tests.sim.consumer import GROUP, Consumer, ConsumerWorld
+from tests.sim.members import SEATS, SESSION_TIMEOUT_MS, MembersMachine
 from tests.sim.world import Waiting
 
 from pylog.coordinator.group_base import Committer
 from pylog.coordinator.offsets import OffsetToCommit
 from pylog.protocol.errors import ErrorCode
 
-SEATS = st.integers(0, 3)
 REJOIN = {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.GROUP_ID_NOT_FOUND}
 
 Offsets = dict[tuple[str, int], int]  # the next one to read, of topic and partition
@@ -64,12 +64,15 @@ class Client(Consumer):
     def hears(self, waiting: Waiting) -> None:
         if waiting.error is not None:
             assert waiting.error.code in REJOIN, waiting.error
-            self.owned, self.assigned, self.epoch = set(), set(), 0
-            self.loses_what_it_had()
+            self.stops()
             return
         super().hears(waiting)
         self.heard_at_ms = self.world.now_ms
         self.owned |= self.assigned
+
+    def stops(self) -> None:
+        self.owned, self.assigned, self.epoch = set(), set(), 0
+        self.loses_what_it_had()
 
     def gives_up(self) -> None:
         self.owned &= self.assigned
@@ -77,14 +80,16 @@ class Client(Consumer):
 
     def heartbeat(self) -> Waiting:
         if self.epoch == 0:
-            self.owned, self.assigned = set(), set()
-            self.loses_what_it_had()
+            self.stops()
             return self.asks_to_join()
         return self.asks(topic_partitions=self._partitions())
 
 
-class ConsumerGroupMachine(RuleBasedStateMachine):
-    """Four seats, each with a consumer that is replaced when it dies or leaves."""
+class ConsumerGroupMachine(MembersMachine):
+    """Each seat has a consumer that is replaced when it dies or leaves."""
+
+    world: ConsumerWorld
+    seats: list[Client]
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,20 +104,6 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
         name = f"c{self.names}"
         options = {"topics": topics, "rebalance_timeout_ms": 40_000}
         return Client(self.world, name, self.committed, **options)
-
-    @rule(seat=SEATS)
-    def beats(self, seat: int) -> None:
-        self.seats[seat].hears(self.seats[seat].heartbeat())
-
-    @rule(seat=SEATS)
-    def gives_up_and_beats(self, seat: int) -> None:
-        self.seats[seat].gives_up()
-        self.beats(seat)
-
-    @rule()
-    def all_give_up_and_beat(self) -> None:
-        for seat in range(4):
-            self.gives_up_and_beats(seat)
 
     @rule(seat=SEATS, late=st.booleans())
     def reads_and_commits(self, seat: int, late: bool) -> None:
@@ -142,19 +133,6 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
         for client in self.gone:
             client.commits_arrive()
 
-    @rule(seat=SEATS)
-    def answer_is_lost(self, seat: int) -> None:
-        self.seats[seat].heartbeat()
-
-    @rule(seat=SEATS)
-    def broker_dies_during_a_heartbeat(self, seat: int) -> None:
-        world, lost = self.world, Waiting()
-        world.ask = lambda step: world.dies_during(step) or lost  # type: ignore[method-assign]
-        try:
-            self.seats[seat].heartbeat()
-        finally:
-            del world.ask  # type: ignore[method-assign]
-
     @rule(seat=SEATS, topics=st.sampled_from([["events"], ["events", "totals"], ["totals"]]))
     def leaves_and_is_replaced(self, seat: int, topics: list[str]) -> None:
         if self.seats[seat].epoch > 0:
@@ -167,22 +145,10 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
         self.gone.append(self.seats[seat])
         self.seats[seat] = self._new(["events"])
 
-    @rule(ms=st.sampled_from([1, 5_000, 30_000, 45_000]))
-    def time_passes(self, ms: int) -> None:
-        self.world.after(ms)
-        for client in self.seats:  # who has not been heard for so long stops by itself
-            if self.world.now_ms - client.heard_at_ms >= 45_000:
-                client.owned, client.assigned, client.epoch = set(), set(), 0
-                client.loses_what_it_had()
-
     @rule(events=st.integers(1, 7), totals=st.integers(0, 3))
     def topics_change(self, events: int, totals: int) -> None:
         grown = max(events, self.world.view.by_name["events"].partition_count)
         self.world.set_topics(events=grown, **({"totals": totals} if totals else {}))
-
-    @rule()
-    def broker_restarts(self) -> None:
-        self.world.restart()
 
     @invariant()
     def nothing_is_used_twice(self) -> None:
@@ -199,7 +165,7 @@ class ConsumerGroupMachine(RuleBasedStateMachine):
         return group is not None and client.name in group.members
 
     def teardown(self) -> None:
-        self.world.after(45_000)
+        self.world.after(SESSION_TIMEOUT_MS)
         for client in self.seats:
             client.epoch = 0
         for _ in range(14):

@@ -11,7 +11,8 @@ from collections import Counter
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
+from tests.sim.members import SEATS, MembersMachine
 from tests.sim.streams import WITH_STANDBY, StreamsWorld, Thread, stateful
 from tests.sim.world import Waiting
 
@@ -20,7 +21,6 @@ from pylog.coordinator.streams_state import StreamsGroup, StreamsMember
 from pylog.coordinator.streams_tasks import Role, Task, Tasks
 from pylog.protocol.errors import ErrorCode
 
-SEATS = st.integers(0, 3)
 PROCESSES = st.sampled_from(["p1", "p2", "p3"])
 REJOIN = {
     ErrorCode.UNKNOWN_MEMBER_ID,
@@ -68,13 +68,16 @@ class Client(Thread):
 
     def heartbeat(self) -> Waiting:
         if self.epoch == 0:
-            self.owned = self.assigned = Tasks()
+            self.stops()
             return self.asks_to_join()
         return self.asks(**self.owned_fields())
 
 
-class StreamsGroupMachine(RuleBasedStateMachine):
-    """Four seats, each with a thread that is replaced when it dies or leaves."""
+class StreamsGroupMachine(MembersMachine):
+    """Each seat has a thread that is replaced when it dies or leaves."""
+
+    world: StreamsWorld
+    seats: list[Client]
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,33 +89,6 @@ class StreamsGroupMachine(RuleBasedStateMachine):
         self.names += 1
         return Client(self.world, f"t{self.names}", process=process, topology=stateful())
 
-    @rule(seat=SEATS)
-    def beats(self, seat: int) -> None:
-        self.seats[seat].hears(self.seats[seat].heartbeat())
-
-    @rule(seat=SEATS)
-    def gives_up_and_beats(self, seat: int) -> None:
-        self.seats[seat].gives_up()
-        self.beats(seat)
-
-    @rule()
-    def all_give_up_and_beat(self) -> None:
-        for seat in range(4):
-            self.gives_up_and_beats(seat)
-
-    @rule(seat=SEATS)
-    def answer_is_lost(self, seat: int) -> None:
-        self.seats[seat].heartbeat()
-
-    @rule(seat=SEATS)
-    def broker_dies_during_a_heartbeat(self, seat: int) -> None:
-        world, lost = self.world, Waiting()
-        world.ask = lambda step: world.dies_during(step) or lost  # type: ignore[method-assign]
-        try:
-            self.seats[seat].heartbeat()
-        finally:
-            del world.ask  # type: ignore[method-assign]
-
     @rule(seat=SEATS, process=PROCESSES)
     def leaves_and_is_replaced(self, seat: int, process: str) -> None:
         if self.seats[seat].epoch > 0:
@@ -122,13 +98,6 @@ class StreamsGroupMachine(RuleBasedStateMachine):
     @rule(seat=SEATS, process=PROCESSES)
     def dies_and_is_replaced(self, seat: int, process: str) -> None:
         self.seats[seat] = self._new(process)
-
-    @rule(ms=st.sampled_from([1, 5_000, 30_000, 45_000]))
-    def time_passes(self, ms: int) -> None:
-        self.world.after(ms)
-        for client in self.seats:  # who has not been heard for so long stops by itself
-            if self.world.now_ms - client.heard_at_ms >= 45_000:
-                client.stops()
 
     @rule(lines=st.integers(1, 7), there=st.booleans())
     def topics_change(self, lines: int, there: bool) -> None:
@@ -145,7 +114,7 @@ class StreamsGroupMachine(RuleBasedStateMachine):
     def broker_restarts(self) -> None:
         """What the log tells is what was known."""
         before = self._group()
-        self.world.restart()
+        super().broker_restarts()
         after = self._group()
         assert (before is None) == (after is None)
         for name in STORED if before is not None else ():

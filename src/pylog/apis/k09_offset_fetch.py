@@ -102,7 +102,7 @@ def _known_topics(
 async def _ask(
     group: OffsetFetchRequestGroup, wanted: _Wanted | None, stable: bool, context: RequestContext
 ) -> list[tuple[str, list[FetchedOffset]]]:
-    member = (group.member_id or "", group.member_epoch)
+    member = (group.member_id, group.member_epoch)
     fetched: list[tuple[str, list[FetchedOffset]]] = await context.broker.coordinators.groups.run(
         group.group_id,
         lambda shard, promise, _: shard.fetch_offsets(

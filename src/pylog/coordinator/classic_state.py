@@ -328,7 +328,7 @@ class ClassicGroup(Group):
         if not committer.transactional and self.is_in(ClassicState.COMPLETING_REBALANCE):
             raise ApiError(ErrorCode.REBALANCE_IN_PROGRESS)
 
-    def check_fetch(self, member_id: str, member_epoch: int) -> None:
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> None:
         """Anybody may."""
 
     def check_offset_delete(self) -> None:

@@ -18,16 +18,15 @@ yet) or Stable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Protocol
 
 from pylog.coordinator.assignors import Assignment
 from pylog.coordinator.effects import Effects
-from pylog.coordinator.group_base import Committer, EpochGroup, GroupType
+from pylog.coordinator.group_base import EpochGroup, GroupType
 from pylog.coordinator.offsets import OffsetToCommit
-from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.consumer_group import (
     ClassicMemberMetadata,
     ClassicProtocol,
@@ -50,8 +49,6 @@ from pylog.protocol.records.consumer_group import (
 
 LEAVE = -1  # member epochs that ask for something
 LEAVE_STATIC = -2
-
-_COMMIT_WITH_MEMBER_EPOCH = 9  # OffsetCommit version
 
 
 class MemberState(IntEnum):
@@ -152,24 +149,11 @@ class ConsumerGroup(EpochGroup[ConsumerMember]):
 
     # ---- offsets ----
 
-    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
-        """An older epoch may commit what the member has had ever since (KIP-1251)."""
-        if committer.epoch < 0 and not self.members:
-            return
-        unnamed = committer.member_id == "" and committer.instance_id is None
-        if committer.transactional and unnamed and committer.epoch < 0:
-            return
-        member = self.member(committer.member_id)
-        uses_classic = member.classic is not None
-        old = committer.version < _COMMIT_WITH_MEMBER_EPOCH
-        if old and not uses_classic and not committer.transactional:
-            raise ApiError(ErrorCode.UNSUPPORTED_VERSION)
-        if committer.epoch == member.epoch:
-            return
-        if uses_classic:
-            raise ApiError(ErrorCode.ILLEGAL_GENERATION)
-        if not all(member.has_had(o.topic_id, o.partition, committer.epoch) for o in offsets):
-            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
+    def _speaks_classic(self, member: ConsumerMember) -> bool:
+        return member.classic is not None
+
+    def _has_had(self, member: ConsumerMember, epoch: int, offset: OffsetToCommit) -> bool:
+        return member.has_had(offset.topic_id, offset.partition, epoch)
 
     def check_offset_delete(self) -> None:
         """Topics that nobody is subscribed to may go at any time."""

@@ -352,7 +352,7 @@ class GroupShard:
     def fetch_offsets(
         self,
         group_id: str,
-        member: tuple[str, int],
+        member: tuple[str | None, int],
         topics: Sequence[tuple[str, bytes, Sequence[int]]] | None,
         require_stable: bool,
         promise: Promise,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pylog.coordinator.offsets import OffsetToCommit
 
 DAY_MS = 24 * 60 * 60 * 1000
+_COMMIT_WITH_MEMBER_EPOCH = 9  # OffsetCommit version
 
 
 class GroupType(Enum):
@@ -85,8 +86,8 @@ class Group(ABC):
         """Raise ApiError unless this member may commit these offsets now."""
 
     @abstractmethod
-    def check_fetch(self, member_id: str, member_epoch: int) -> None:
-        """Raise ApiError unless this member (None-like values: anybody) may fetch offsets."""
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> None:
+        """Raise ApiError unless this member (None and -1: anybody) may fetch offsets."""
 
     @abstractmethod
     def check_offset_delete(self) -> None:
@@ -136,8 +137,38 @@ class EpochGroup(Group, Generic[_Member]):
         member_id = self.static_members.get(instance_id)
         return None if member_id is None else self.members[member_id]
 
-    def check_fetch(self, member_id: str, member_epoch: int) -> None:
-        if member_id == "" and member_epoch < 0:
+    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
+        """An older epoch may commit what the member has had ever since (KIP-1251)."""
+        if committer.epoch < 0 and not self.members:
             return
-        if self.member(member_id).epoch != member_epoch:
-            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
+        unnamed = committer.member_id == "" and committer.instance_id is None
+        if committer.transactional and unnamed and committer.epoch == -1:
+            return
+        member = self.member(committer.member_id)
+        knows_epochs = committer.version >= _COMMIT_WITH_MEMBER_EPOCH
+        if not (knows_epochs or committer.transactional or self._speaks_classic(member)):
+            raise ApiError(ErrorCode.UNSUPPORTED_VERSION)
+        if committer.epoch == member.epoch:
+            return
+        had = (self._has_had(member, committer.epoch, offset) for offset in offsets)
+        if committer.epoch > member.epoch or not all(had):
+            raise self._stale(member)
+
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> None:
+        if member_id is None and member_epoch < 0:
+            return
+        member = self.member(member_id or "")
+        if member.epoch != member_epoch:
+            raise self._stale(member)
+
+    def _stale(self, member: _Member) -> ApiError:
+        classic = self._speaks_classic(member)
+        return ApiError(ErrorCode.ILLEGAL_GENERATION if classic else ErrorCode.STALE_MEMBER_EPOCH)
+
+    @abstractmethod
+    def _speaks_classic(self, member: _Member) -> bool:
+        """Whether it uses the classic protocol: its epoch is a generation to it."""
+
+    @abstractmethod
+    def _has_had(self, member: _Member, epoch: int, offset: OffsetToCommit) -> bool:
+        """Whether it has had the partition since that epoch, one of before, or longer."""

@@ -70,7 +70,7 @@ class ShareGroup(Group):
     def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
         raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, "Share groups commit no offsets.")
 
-    def check_fetch(self, member_id: str, member_epoch: int) -> None:
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> None:
         raise ApiError(ErrorCode.GROUP_ID_NOT_FOUND, "Share groups have no committed offsets.")
 
     def check_offset_delete(self) -> None:

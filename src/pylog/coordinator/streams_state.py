@@ -17,17 +17,16 @@ States of a member, and what moves it at its next heartbeat:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from pylog.coordinator.effects import Effects
-from pylog.coordinator.group_base import Committer, EpochGroup, GroupType
+from pylog.coordinator.group_base import EpochGroup, GroupType
 from pylog.coordinator.offsets import OffsetToCommit
 from pylog.coordinator.streams_tasks import HeldTasks, Role, Task, Tasks
 from pylog.coordinator.streams_topics import ConfiguredTopology
 from pylog.coordinator.streams_topology import Topology
-from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.messages.streams_group_heartbeat import EndpointToPartitions
 from pylog.protocol.records import streams_group as records
 
@@ -36,8 +35,6 @@ LEAVE_STATIC = -2
 
 FIRST_EPOCH = 1  # of a new group, before anything was assigned
 NO_EPOCH = -1
-
-_COMMIT_WITH_MEMBER_EPOCH = 9  # OffsetCommit version
 
 
 class MemberState(IntEnum):
@@ -135,30 +132,14 @@ class StreamsGroup(EpochGroup[StreamsMember]):
 
     # ---- offsets ----
 
-    def check_commit(self, committer: Committer, offsets: Sequence[OffsetToCommit] = ()) -> None:
-        """An older epoch may commit what it has had ever since."""
-        if committer.epoch < 0 and not self.members:
-            return
-        unnamed = committer.member_id == "" and committer.instance_id is None
-        if committer.transactional and unnamed and committer.epoch == -1:
-            return
-        member = self.member(committer.member_id)
-        if committer.version < _COMMIT_WITH_MEMBER_EPOCH and not committer.transactional:
-            raise ApiError(ErrorCode.UNSUPPORTED_VERSION)
-        if committer.epoch == member.epoch:
-            return
-        if committer.epoch > member.epoch or self.topology is None:
-            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
-        for item in offsets:
-            self._check_had(member, committer.epoch, item.topic, item.partition)
+    def _speaks_classic(self, member: StreamsMember) -> bool:
+        return False
 
-    def _check_had(self, member: StreamsMember, epoch: int, topic: str, partition: int) -> None:
-        assert self.topology is not None
-        reader = self.topology.reader_of(topic)
-        task = (reader or "", partition)
+    def _has_had(self, member: StreamsMember, epoch: int, offset: OffsetToCommit) -> bool:
+        reader = self.topology.reader_of(offset.topic) if self.topology is not None else None
+        task = (reader or "", offset.partition)
         since = member.assigned.active.get(task, member.revoking.active.get(task))
-        if since is None or epoch < since:
-            raise ApiError(ErrorCode.STALE_MEMBER_EPOCH)
+        return since is not None and since <= epoch
 
     def check_offset_delete(self) -> None:
         """Topics that the topology does not read may go at any time."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.sim.classic import Member, subscription
 from tests.sim.consumer import GROUP, Consumer, ConsumerWorld, settle
@@ -291,6 +293,38 @@ def test_commit_needs_the_members_epoch(world: ConsumerWorld) -> None:
     assert refusal(commit(anna.epoch, version=8)) == ErrorCode.UNSUPPORTED_VERSION
 
 
+def test_transaction_of_nobody_may_commit_beside_members(world: ConsumerWorld) -> None:
+    """Its producer does not say for whom (KIP-447); an epoch other than -1 is somebody's."""
+    Consumer(world, "anna").joins()
+
+    def commit(epoch: int) -> Waiting:
+        committer = Committer("", None, epoch, 3, transactional=True)
+        return world.ask(lambda s, p, now: s.commit(GROUP, committer, [], 7, p, now))
+
+    assert commit(-1).heard() == []
+    assert refusal(commit(-2)) == ErrorCode.UNKNOWN_MEMBER_ID
+
+
+def test_commit_of_nothing_needs_no_newer_epoch_than_the_members(world: ConsumerWorld) -> None:
+    anna = Consumer(world, "anna").joins()
+    committer = Committer("anna", None, anna.epoch + 1, 9)
+    waiting = world.ask(lambda s, p, now: s.commit(GROUP, committer, [], -1, p, now))
+    assert refusal(waiting) == ErrorCode.STALE_MEMBER_EPOCH
+
+
+def test_offsets_are_fetched_by_members_of_this_epoch_or_by_nobody(world: ConsumerWorld) -> None:
+    anna = Consumer(world, "anna").joins()
+
+    def fetch(member: str | None, epoch: int) -> Waiting:
+        who = (member, epoch)
+        return world.ask(lambda s, p, now: s.fetch_offsets(GROUP, who, None, False, p))
+
+    assert fetch("anna", anna.epoch).heard() == []
+    assert fetch(None, -1).heard() == []
+    assert refusal(fetch("", -1)) == ErrorCode.UNKNOWN_MEMBER_ID
+    assert refusal(fetch("anna", anna.epoch - 1)) == ErrorCode.STALE_MEMBER_EPOCH
+
+
 def test_older_epoch_may_commit_what_the_member_has_had_ever_since(world: ConsumerWorld) -> None:
     """KIP-1251: a commit that was sent before the epoch grew is no commit of a zombie."""
     anna = Consumer(world, "anna").joins()
@@ -345,6 +379,26 @@ class TestBothProtocols:
     def classic(world: ConsumerWorld, name: str) -> Member:
         protocols = {"range": subscription("events")}
         return Member(world, name, protocols=protocols, group=GROUP)
+
+    @staticmethod
+    def check_old_generation(world: ConsumerWorld, member: Member, *partitions: int) -> None:
+        """It may commit what its member has had then, as an old epoch may; else it is illegal."""
+        held = world.group.members[member.id]
+        since = held.since[world.ids["events"], partitions[0]]
+
+        def commit(generation: int, partition: int) -> Waiting:
+            offsets = [OffsetToCommit("events", partition, 5, -1, "", world.ids["events"])]
+            committer = Committer(member.id, None, generation, 8)
+            return world.ask(lambda s, p, now: s.commit(GROUP, committer, offsets, -1, p, now))
+
+        world.group.members[member.id] = replace(held, epoch=held.epoch + 1)
+        assert commit(since, partitions[0]).heard() == [ErrorCode.NONE]
+        other = next(index for index in range(4) if index not in partitions)
+        illegal = ErrorCode.ILLEGAL_GENERATION
+        assert refusal(commit(since, other)) == illegal
+        assert refusal(commit(since - 1, partitions[0])) == illegal
+        assert refusal(commit(held.epoch + 2, partitions[0])) == illegal
+        world.group.members[member.id] = held
 
     def form_classic(self, world: ConsumerWorld) -> Member:
         anna = self.classic(world, "anna")
@@ -452,7 +506,9 @@ class TestBothProtocols:
         settle(bob)
         assert anna.beats().heard().error_code == ErrorCode.REBALANCE_IN_PROGRESS
         anna.learns(anna.joins())
-        assert len(self.fetch(anna)) == 2
+        mine = self.fetch(anna)
+        assert len(mine) == 2
+        self.check_old_generation(world, anna, *mine)
         anna.leaves()
         settle(bob)
         assert indexes(bob) == [0, 1, 2, 3]

@@ -57,7 +57,7 @@ def end(world: World[GroupShard], commits: bool, producer: Producer = PRODUCER) 
 def fetch(world: World[GroupShard], topic_id: bytes = NO_ID, stable: bool = True) -> object:
     topics = [("events", topic_id, [0])]
     waiting = world.ask(
-        lambda shard, p, now: shard.fetch_offsets(GROUP, ("", -1), topics, stable, p)
+        lambda shard, p, now: shard.fetch_offsets(GROUP, (None, -1), topics, stable, p)
     )
     [(_, [fetched])] = waiting.heard()
     if fetched.error:
@@ -100,7 +100,7 @@ def test_metadata_and_leader_epoch_are_kept(world: World[GroupShard]) -> None:
     commit(world, offset_of(10, "where I was"))
     world.restart()
     [(_, [fetched])] = world.ask(
-        lambda shard, p, now: shard.fetch_offsets(GROUP, ("", -1), None, False, p)
+        lambda shard, p, now: shard.fetch_offsets(GROUP, (None, -1), None, False, p)
     ).heard()
     assert (fetched.committed.metadata, fetched.committed.leader_epoch) == ("where I was", 5)
 
