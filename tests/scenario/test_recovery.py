@@ -24,6 +24,7 @@ from tests.support.wait import wait_until
 from tests.support.wire import Wire
 from tests.unit.apis.topics import make_topic
 
+from pylog.log.checkpoint_seal import SEAL_FILE
 from pylog.protocol.errors import ErrorCode
 
 SLOW, OTHERS = "a-slow", "others"
@@ -145,28 +146,69 @@ def verify(folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("ended", ["clean", "killed"])
-@pytest.mark.parametrize(
-    "name", ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint"]
-)
-@pytest.mark.parametrize("text", ["", "0\n1\n", "7\n0\n", f"0\n1\n{SLOW} 0 -3\n", "\x00\xff"])
-def test_a_malformed_checkpoint_is_told_and_loses_no_record(
-    broker: BrokerProcess, name: str, text: str, ended: str
-) -> None:
+CHECKPOINTS = ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint"]
+MALFORMED = ["", "0\n1\n", "7\n0\n", f"0\n1\n{SLOW} 0 -3\n", "\x00\xff"]
+WELL_FORMED = ["0\n0\n", f"0\n1\n{SLOW} 0 2\n", f"0\n1\n{SLOW} 1 1\n"]
+
+
+def restarted(broker: BrokerProcess, name: str, text: str, ended: str, *, sealed: bool) -> str:
+    """The log of a broker that is killed or stopped, finds a changed checkpoint, and is used."""
     killed_with_data(broker)
     if ended == "clean":
         broker.start()
         assert broker.terminate() == 0
     (broker.data_dir / name).write_text(text, encoding="latin-1")
+    if not sealed:
+        (broker.data_dir / SEAL_FILE).unlink()
+    found = verify(broker.data_dir)
+    assert found[0] == 1 or not sealed, found
     broker.start()
     with Wire(broker.address) as wire:
+        if sealed:
+            assert fetch(wire, SLOW, offset=0) == ErrorCode.OFFSET_OUT_OF_RANGE
         assert fetch(wire, SLOW, offset=1) == b"first"
         assert fetch(wire, SLOW, offset=2) == b"second"
         assert produce(wire, SLOW, b"third") == ErrorCode.NONE
         assert fetch(wire, SLOW, offset=3) == b"third"
     told = broker.log_path.read_text()
+    assert broker.terminate() == 0
+    if sealed or name.startswith("recovery"):  # else a log begins before its leader epochs
+        assert verify(broker.data_dir) == (0, "all right\n")
+    return told
+
+
+@pytest.mark.parametrize("ended", ["clean", "killed"])
+@pytest.mark.parametrize("name", CHECKPOINTS)
+@pytest.mark.parametrize("text", [MALFORMED[1], *WELL_FORMED])
+def test_a_changed_checkpoint_is_told_and_its_copy_holds(
+    broker: BrokerProcess, name: str, text: str, ended: str
+) -> None:
+    told = restarted(broker, name, text, ended, sealed=True)
+    assert "checkpoint was changed" in told
+    assert name in told
+
+
+@pytest.mark.parametrize("ended", ["clean", "killed"])
+@pytest.mark.parametrize("name", CHECKPOINTS)
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_malformed_checkpoint_without_a_copy_is_told_and_loses_no_record(
+    broker: BrokerProcess, name: str, text: str, ended: str
+) -> None:
+    told = restarted(broker, name, text, ended, sealed=False)
     assert "checkpoint ignored" in told
     assert name in told
+
+
+def test_a_damaged_copy_of_checkpoints_is_told_and_left_out(broker: BrokerProcess) -> None:
+    killed_with_data(broker)
+    seal = broker.data_dir / SEAL_FILE
+    seal.write_bytes(seal.read_bytes().replace(b" 0 1", b" 0 2"))
+    code, found = verify(broker.data_dir)
+    assert code == 1
+    assert f"{SEAL_FILE}: its content does not match its checksum" in found
+    broker.start()
+    with Wire(broker.address) as wire:
+        assert start_of(wire, SLOW) == (ErrorCode.NONE, 1)
+    assert "copy of checkpoints ignored" in broker.log_path.read_text()
     assert broker.terminate() == 0
-    if name.startswith("recovery"):  # without its start, a log begins before its leader epochs
-        assert verify(broker.data_dir) == (0, "all right\n")
+    assert verify(broker.data_dir) == (0, "all right\n")

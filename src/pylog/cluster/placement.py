@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,8 +19,8 @@ from pylog.log.checkpoint import (
     MalformedCheckpoint,
     read_begun_checkpoint,
     read_checkpoint,
-    write_checkpoint,
 )
+from pylog.log.checkpoint_seal import SEAL_FILE, Reader, Seal, read_seal, write_checkpoints
 from pylog.log.dirs import LogDirs
 from pylog.log.layout import DataFolder
 
@@ -136,9 +136,10 @@ class Placement:
         return self._marks.get(key, Marks())
 
     def _read_marks(self, folder: DataFolder) -> None:
-        points = _read(folder.path / RECOVERY_POINT_FILE)
-        starts = _read(folder.path / LOG_START_FILE)
-        cleaned = _read(folder.path / CLEANER_FILE, read_begun_checkpoint)
+        seal = _read_seal(folder.path)
+        points = _read(seal, folder.path / RECOVERY_POINT_FILE)
+        starts = _read(seal, folder.path / LOG_START_FILE)
+        cleaned = _read(seal, folder.path / CLEANER_FILE, read_begun_checkpoint)
         for key in self.logs_of(folder):
             self._marks[key] = Marks(points.get(key, 0), starts.get(key, 0), cleaned.get(key, 0))
 
@@ -159,17 +160,26 @@ class Placement:
     def _write_marks(self, folder: DataFolder, marks: Mapping[Key, Marks]) -> None:
         points = {key: item.recovery_point for key, item in marks.items()}
         starts = {key: item.log_start for key, item in marks.items() if item.log_start > 0}
-        write_checkpoint(folder.path / RECOVERY_POINT_FILE, points)
         cleaned = {key: item.cleaned_end for key, item in marks.items() if item.cleaned_end > 0}
-        write_checkpoint(folder.path / LOG_START_FILE, starts)
-        write_checkpoint(folder.path / CLEANER_FILE, cleaned)
+        files = {RECOVERY_POINT_FILE: points, LOG_START_FILE: starts, CLEANER_FILE: cleaned}
+        write_checkpoints(folder.path, files)
 
 
-def _read(
-    path: Path, read: Callable[[Path], dict[Key, int]] = read_checkpoint
-) -> Mapping[Key, int]:
+def _read_seal(folder: Path) -> Seal:
     try:
-        return read(path)
+        return read_seal(folder)
+    except MalformedCheckpoint as error:
+        effect = "checkpoints are trusted as they are"
+        _log.error("copy of checkpoints ignored", extra={"error": str(error), "effect": effect})
+        return Seal()
+
+
+def _read(seal: Seal, path: Path, unknown: Reader = read_checkpoint) -> Mapping[Key, int]:
+    try:
+        if not seal.has_left(path):
+            effect = f"what {SEAL_FILE} says holds"
+            _log.error("checkpoint was changed", extra={"file": str(path), "effect": effect})
+        return seal.read(path, unknown)
     except MalformedCheckpoint as error:
         _log.error("checkpoint ignored", extra={"error": str(error), "effect": _WITHOUT[path.name]})
         return {}

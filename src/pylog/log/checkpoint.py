@@ -30,8 +30,13 @@ class MalformedCheckpoint(ValueError):
 
 def read_checkpoint(path: Path) -> dict[tuple[str, int], int]:
     """The offsets of a checkpoint file; none when it is absent."""
+    return parse_checkpoint(path, _text_of(path))
+
+
+def parse_checkpoint(path: Path, text: str | None) -> dict[tuple[str, int], int]:
+    """The offsets in the text of a checkpoint file; none when it has no text."""
     offsets = {}
-    for topic, partition, offset in _read(path, 3):
+    for topic, partition, offset in _entries(path, text, 3):
         offsets[topic, _number(path, partition)] = _number(path, offset)
     return offsets
 
@@ -46,21 +51,28 @@ def read_begun_checkpoint(path: Path) -> dict[tuple[str, int], int]:
 
 def read_leader_epochs(path: Path) -> list[tuple[int, int]]:
     """Epochs of a leader-epoch-checkpoint with the offset where each begins, ascending."""
-    entries = [(_number(path, epoch), _number(path, start)) for epoch, start in _read(path, 2)]
+    lines = _entries(path, _text_of(path), 2)
+    entries = [(_number(path, epoch), _number(path, start)) for epoch, start in lines]
     for (epoch, start), (next_epoch, next_start) in itertools.pairwise(entries):
         if next_epoch <= epoch or next_start < start:
             raise MalformedCheckpoint(f"{path}: epochs are not in order")
     return entries
 
 
-def _read(path: Path, width: int) -> list[list[str]]:
-    """The entries of a checkpoint file, split; none when it is absent."""
+def _text_of(path: Path) -> str | None:
+    """What a file says; None when it is absent."""
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except FileNotFoundError:
-        return []
+        return None
     except UnicodeDecodeError:
         raise MalformedCheckpoint(f"{path}: not text") from None
+
+
+def _entries(path: Path, text: str | None, width: int) -> list[list[str]]:
+    """The entries of a checkpoint file, split."""
+    if text is None:
+        return []
     version, *lines = text.split("\n")
     if version != "0":
         raise MalformedCheckpoint(f"{path}: version {version!r}")
@@ -80,9 +92,13 @@ def _number(path: Path, text: str) -> int:
 
 def write_checkpoint(path: Path, offsets: Offsets) -> None:
     """Replace a checkpoint file; OSError leaves the old one."""
+    replace_file(path, checkpoint_text(offsets))
+
+
+def checkpoint_text(offsets: Offsets) -> str:
     lines = ["0", str(len(offsets))]
     lines += [f"{topic} {index} {offset}" for (topic, index), offset in sorted(offsets.items())]
-    replace_file(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def replace_file(path: Path, text: str) -> None:

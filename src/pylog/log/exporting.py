@@ -20,12 +20,14 @@ from pylog.log.checkpoint import (
     LEADER_EPOCH_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
+    MalformedCheckpoint,
+    Offsets,
     flush_folder,
     read_begun_checkpoint,
-    read_checkpoint,
     replace_file,
     write_checkpoint,
 )
+from pylog.log.checkpoint_seal import read_seal
 from pylog.log.files import LOG, file_name, offsets_of, read_batches
 from pylog.log.layout import DataFolder, log_folders_of
 
@@ -57,10 +59,11 @@ def export_topics(source: Path, target: DataFolder) -> dict[str, int]:
     pairs = _find_pairs(source, target.path)
     for pair in pairs.values():
         _check(pair.source)
+    checkpoints = _read_checkpoints(source)
     target.take_clean_mark()
     for key, pair in pairs.items():
-        _replace(pair, read_checkpoint(source / LOG_START_FILE).get(key, 0))
-    _take_checkpoints(source, target.path, pairs)
+        _replace(pair, checkpoints[LOG_START_FILE].get(key, 0))
+    _take_checkpoints(checkpoints, target.path, pairs)
     counts: dict[str, int] = {}
     for topic, _ in pairs:
         counts[topic] = counts.get(topic, 0) + 1
@@ -120,13 +123,19 @@ def _clear_epochs(folder: Path) -> None:
                 os.pwrite(file.fileno(), _NO_EPOCH, position + _EPOCH_AT)
 
 
-def _take_checkpoints(source: Path, target: Path, pairs: Mapping[Key, Pair]) -> None:
+def _read_checkpoints(source: Path) -> dict[str, Offsets]:
     """Starts and cleaned ends go along; up to where Kafka had flushed its own logs does not."""
+    try:
+        seal = read_seal(source)
+        return {name: seal.read(source / name) for name in (LOG_START_FILE, CLEANER_FILE)}
+    except MalformedCheckpoint as error:
+        raise CannotExport(str(error)) from None
+
+
+def _take_checkpoints(ours: Mapping[str, Offsets], target: Path, pairs: Mapping[Key, Pair]) -> None:
     for name in (LOG_START_FILE, CLEANER_FILE, RECOVERY_POINT_FILE):
         path = target / name
         known = read_begun_checkpoint(path)
         kept = {key: offset for key, offset in known.items() if key not in pairs}
-        if name != RECOVERY_POINT_FILE:
-            ours = read_checkpoint(source / name)
-            kept |= {key: offset for key, offset in ours.items() if key in pairs}
-        write_checkpoint(path, kept)
+        taken = {key: offset for key, offset in ours.get(name, {}).items() if key in pairs}
+        write_checkpoint(path, kept | taken)

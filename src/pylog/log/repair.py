@@ -20,8 +20,8 @@ from pylog.log.checkpoint import (
     MalformedCheckpoint,
     flush_folder,
     read_checkpoint,
-    write_checkpoint,
 )
+from pylog.log.checkpoint_seal import read_seal, write_checkpoints
 from pylog.log.files import LOG, DamagedFile, file_name, offsets_of, read_batches
 from pylog.log.layout import log_name
 
@@ -85,24 +85,24 @@ async def repair(folder: Path, *, cut_later: bool = False) -> Repaired:
     kept = _keep(folder, cut) if cut else None
     bytes_cut = _size(cut) if cut else 0
     end_offset = await _recover(folder, name, log_start)
-    _note_end(folder.parent / RECOVERY_POINT_FILE, name, end_offset)
+    _note_end(folder.parent, name, end_offset)
     return Repaired(end_offset, bytes_cut, kept)
 
 
 def _log_start(data_folder: Path, name: tuple[str, int]) -> int:
     try:
-        return read_checkpoint(data_folder / LOG_START_FILE).get(name, 0)
+        return read_seal(data_folder).read(data_folder / LOG_START_FILE).get(name, 0)
     except MalformedCheckpoint as error:
         raise CannotRepair(f"{error}; nothing else tells where logs start") from None
 
 
-def _note_end(path: Path, name: tuple[str, int], end_offset: int) -> None:
+def _note_end(data_folder: Path, name: tuple[str, int], end_offset: int) -> None:
     """Everything up to there is on the disk. A checkpoint that can't be read is begun anew."""
     try:
-        known = read_checkpoint(path)
+        known = read_checkpoint(data_folder / RECOVERY_POINT_FILE)
     except MalformedCheckpoint:
         known = {}
-    write_checkpoint(path, known | {name: end_offset})
+    write_checkpoints(data_folder, {RECOVERY_POINT_FILE: known | {name: end_offset}})
 
 
 def _size(cut: Cut) -> int:

@@ -14,6 +14,7 @@ from pylog.log.checkpoint import (
     read_begun_checkpoint,
     read_checkpoint,
 )
+from pylog.log.checkpoint_seal import SEAL_FILE, changed_files
 from pylog.log.layout import (
     WrongFolder,
     has_clean_mark,
@@ -53,6 +54,16 @@ class FolderCheck:
         self._ends = self._read(RECOVERY_POINT_FILE)
         self._starts = self._read(LOG_START_FILE)
         self._cleaned = self._read(CLEANER_FILE, read_begun_checkpoint)
+        self._check_seal()
+
+    def _check_seal(self) -> None:
+        try:
+            for path in changed_files(self._path):
+                what = f"is not what was written: {SEAL_FILE} says otherwise, and holds"
+                self._found.append(Finding(path, None, what))
+        except MalformedCheckpoint as error:
+            path = self._path / SEAL_FILE
+            self._found.append(Finding(path, None, str(error).removeprefix(f"{path}: ")))
 
     def _read(
         self, name: str, read: Callable[[Path], dict[Key, int]] = read_checkpoint

@@ -30,8 +30,8 @@ from pylog.log.checkpoint import (
     read_begun_checkpoint,
     read_checkpoint,
     read_leader_epochs,
-    write_checkpoint,
 )
+from pylog.log.checkpoint_seal import write_checkpoints
 from pylog.log.files import LOG, file_name, offsets_of, read_batches
 from pylog.log.layout import METADATA_STORE, DataFolder, log_folders_of, read_topic_id
 
@@ -105,7 +105,8 @@ def _last_producer(folder: Path) -> int:
 def _take_starts(source: Path, target: Path, topics: Mapping[str, Found]) -> None:
     starts = read_begun_checkpoint(source / LOG_START_FILE)
     taken = {key: offset for key, offset in starts.items() if key[0] in topics}
-    write_checkpoint(target / LOG_START_FILE, read_checkpoint(target / LOG_START_FILE) | taken)
+    known = read_checkpoint(target / LOG_START_FILE)
+    write_checkpoints(target, {LOG_START_FILE: known | taken})
 
 
 def _writes(name: str, topic: Found, node_id: int) -> list[Write]:

@@ -99,7 +99,7 @@ def test_a_malformed_checkpoint_is_no_obstacle(
     (tmp_path / "recovery-point-offset-checkpoint").write_text("garbage")
     (tmp_path / ".kafka_cleanshutdown").unlink()
     with caplog.at_level(logging.WARNING), Broker(folder=tmp_path) as broker:
-        assert "checkpoint ignored" in caplog.text
+        assert "checkpoint was changed" in caplog.text
         with Wire(broker.bootstrap) as wire:
             assert produce(wire, unique, [3]) == 2
 
