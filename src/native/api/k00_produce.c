@@ -2,7 +2,8 @@
  *
  * Behaviour
  *   acks 1 waits until the batch is durable on the leader, -1 until it is committed; 0 is not
- *   answered, and an error then closes the connection, so that the producer looks again.
+ *   answered, and an error then closes the connection, so that the producer looks again. Its turn
+ *   is over when the batch is written.
  *   A partition that fails does not touch the others. What was appended before is acknowledged
  *   with its first offset, when that is as safe as was asked.
  * Versions
@@ -204,6 +205,14 @@ static const struct pl_verification *verification_of(const struct produce *produ
     return NULL;
 }
 
+static struct pl_holding keep_request(const struct pl_request *request) {
+    if (request->memory == NULL) {
+        return (struct pl_holding){0};
+    }
+    pl_buf_retain(request->memory);
+    return pl_holding_of_buf(request->memory);
+}
+
 static int16_t append(struct produce *produce, struct pl_partition *partition,
                       struct pl_span records, struct pl_appended *appended) {
     size_t length = 0;
@@ -217,12 +226,12 @@ static int16_t append(struct produce *produce, struct pl_partition *partition,
     }
     /* The frame is ours and writable; the span is const for everybody else. */
     uint8_t *bytes = produce->request->body + (records.data - produce->request->body);
-    return pl_error_code(
-        pl_partition_append(partition, PL_APPEND_CLIENT, answer != NULL, bytes, length,
+    const struct pl_records own = {bytes, length, keep_request(produce->request)};
+    return pl_error_code(pl_partition_append(partition, PL_APPEND_CLIENT, answer != NULL, &own,
                                              &produce->bad, appended));
 }
 
-/* Sets `out`; true when the answer has to wait for appended->end_offset. */
+/* Sets `out`; true when there is appended->end_offset to wait for. */
 static bool produce_to(struct produce *produce, struct pl_partition *partition,
                        struct pl_span records, struct pl_appended *appended,
                        struct pl_produce_response_partition *out) {
@@ -237,7 +246,16 @@ static bool produce_to(struct produce *produce, struct pl_partition *partition,
     out->base_offset = appended->first_offset;
     out->log_append_time_ms = appended->append_time_ms;
     out->log_start_offset = partition->offsets.log_start;
-    return produce->message.acks != ACKS_NONE;
+    return true;
+}
+
+/* Without an acknowledgement the end of the write is waited for all the same: a producer that is
+ * faster than the disk is not read meanwhile. */
+static enum pl_level level_of(int16_t acks) {
+    if (acks == ACKS_NONE) {
+        return PL_LEVEL_WRITTEN;
+    }
+    return acks == ACKS_ALL ? PL_LEVEL_COMMITTED : PL_LEVEL_DURABLE;
 }
 
 static size_t partition_room(const struct pl_produce_response_partition *out) {
@@ -273,9 +291,9 @@ static enum pl_err answer_partition(struct produce *produce, struct pl_partition
     }
     free(errors);
     if (err == PL_OK && waits) {
-        enum pl_level level =
-            produce->message.acks == ACKS_ALL ? PL_LEVEL_COMMITTED : PL_LEVEL_DURABLE;
-        pl_produce_await(produce->parked, partition, level, appended.end_offset, code);
+        int16_t acks = produce->message.acks;
+        pl_produce_await(produce->parked, partition, level_of(acks), appended.end_offset,
+                         acks == ACKS_NONE ? NULL : code);
     }
     return err;
 }

@@ -15,6 +15,7 @@
 #include "base/reply.h"
 #include "pylog/engine.h"
 
+struct pl_buf;    /* base/buf.h */
 struct pl_client; /* broker/client.h */
 struct pl_broker; /* broker/broker.h: partition table, purgatory, sessions, clock, worker */
 
@@ -24,6 +25,8 @@ struct pl_request { /* a frame, header parsed; the bytes stay valid and writable
                        this turn of the reactor (the end of pl_broker_before_sleep) */
     uint8_t *body; /* after the header */
     size_t length;
+    struct pl_buf *memory; /* in which the body lies: whoever needs it for longer retains it.
+                              NULL: it stays as long as the broker may need it */
     const char *client_id; /* not terminated; NULL when null */
     int32_t client_id_length;
     const struct pl_client *client;

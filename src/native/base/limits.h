@@ -13,6 +13,9 @@ enum {
     PL_MAX_MESSAGE_ELEMENTS = 1 << 20, /* of all arrays of one control request */
     PL_MAX_HEADERS_PER_RECORD = 1 << 20,
     PL_MAX_PARTITIONS_PER_REQUEST = 200 * 1000,
+    PL_MAX_DIRECT_WRITE_BYTES = 64 * 1024, /* of the reactor to a log; more is a worker's */
+    PL_MAX_UNANSWERED_BYTES = 16 * 1024 * 1024, /* of requests of one connection; then it is not
+                                                   read */
     PL_MAX_REPLY_SLOTS = 1024,    /* requests in flight of one connection; then it is not read */
     PL_MAX_EVENTS_PER_STEP = 512, /* of one epoll_wait */
     PL_MAX_IOV = 1024,            /* IOV_MAX of Linux */

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "broker/fetch.h"
-#include "broker/message_set.h"
 #include "broker/state.h"
 #include "pylog/codec.h"
 
@@ -97,7 +96,6 @@ static void settle_touched(struct pl_broker *broker) {
 void pl_broker_before_sleep(struct pl_broker *broker) {
     settle_touched(broker);
     pl_fetch_serve_woken(broker);
-    pl_message_sets_end_turn(broker);
     broker->now_ms = 0;
 }
 

@@ -5,7 +5,9 @@
  *   deliver the mailbox · advance the timers · pl_lane_handle for every frame (appends are staged)
  *   → pl_broker_before_sleep (one write a touched log, one flush job, answers are completed)
  *   → send what was completed → sleep
- * The bytes of requests and of pl_broker_append stay where they are until before_sleep returns.
+ * The bytes of requests stay where they are until before_sleep returns. A large write is a job of
+ * a worker, as a flush is, and keeps the buffers of its requests: the system lets a writer wait
+ * while it writes the same file back, and all connections would wait with the reactor.
  *
  * Reactor thread only, except where "any thread" is said. A function with a token ends in exactly
  * one call of sink.done with it, on the reactor, perhaps before the function returns.

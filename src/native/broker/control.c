@@ -18,10 +18,8 @@ struct control_append { /* owned by its wait */
     struct pl_broker *broker;
     uint64_t token;
     int64_t first_offset;
-    uint8_t *bytes;
 };
 
-/* Called after the write, so the bytes are no longer needed. */
 static void append_end(struct pl_wait *wait, int16_t error) {
     struct control_append *append = PL_CONTAINER(wait, struct control_append, wait);
     struct pl_done done = {.token = append->token,
@@ -29,16 +27,16 @@ static void append_end(struct pl_wait *wait, int16_t error) {
                            .value2 = error == 0 ? wait->end_offset : -1,
                            .error = error};
     pl_broker_done(append->broker, &done);
-    free(append->bytes);
     free(append);
 }
 
-static void append_to(struct pl_partition *partition, struct control_append *append, size_t length,
-                      bool coordinator, enum pl_append_wait until) {
+static void append_to(struct pl_partition *partition, struct control_append *append,
+                      const struct pl_records *records, bool coordinator,
+                      enum pl_append_wait until) {
     struct pl_appended appended;
     enum pl_err err =
         pl_partition_append(partition, coordinator ? PL_APPEND_COORDINATOR : PL_APPEND_CLIENT,
-                            true, append->bytes, length, NULL, &appended);
+                            true, records, NULL, &appended);
     if (err != PL_OK) {
         append_end(&append->wait, pl_error_code(err));
         return;
@@ -52,6 +50,7 @@ static void append_to(struct pl_partition *partition, struct control_append *app
 void pl_broker_append(struct pl_broker *broker, uint64_t token, uint64_t handle, uint8_t *bytes,
                       size_t length, bool coordinator, enum pl_append_wait wait) {
     struct control_append *append = calloc(1, sizeof *append);
+    struct pl_records records = {bytes, length, pl_holding_of_malloc(bytes)};
     if (append == NULL) {
         free(bytes);
         end_with(broker, token, pl_error_code(PL_ERR_MEMORY));
@@ -59,15 +58,15 @@ void pl_broker_append(struct pl_broker *broker, uint64_t token, uint64_t handle,
     }
     append->broker = broker;
     append->token = token;
-    append->bytes = bytes;
     append->wait.end = append_end;
     struct pl_partition *partition = pl_partition_by_handle(&broker->table, handle);
     int16_t error =
         partition == NULL ? PL_KAFKA_NOT_LEADER_OR_FOLLOWER : pl_partition_error(partition);
     if (error != PL_KAFKA_NONE) {
+        free(bytes);
         append_end(&append->wait, error);
     } else {
-        append_to(partition, append, length, coordinator, wait);
+        append_to(partition, append, &records, coordinator, wait);
     }
     if (partition != NULL) {
         pl_partition_release(partition);

@@ -6,15 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 struct pl_broker;
 
 bool pl_is_message_set(const uint8_t *bytes, size_t n);
-/* *bytes and *n become the batch, in memory that lives until the turn ends. Errors as those of
+/* The batch, *made bytes in a buffer that is the caller's. Errors as those of
  * pl_message_set_to_batch. */
-PL_MUST_CHECK enum pl_err pl_message_set_convert(struct pl_broker *broker, uint8_t **bytes,
-                                                 size_t *n);
-void pl_message_sets_end_turn(struct pl_broker *broker);
+PL_MUST_CHECK enum pl_err pl_message_set_convert(struct pl_broker *broker, const uint8_t *bytes,
+                                                 size_t n, struct pl_buf **batch, size_t *made);
 
 #endif

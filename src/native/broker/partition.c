@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "broker/error_code.h"
 #include "broker/message_set.h"
 #include "broker/state.h"
 
+static void write_run(struct pl_job *job);
+static void write_done(struct pl_job *job);
 static void flush_run(struct pl_job *job);
 static void flush_done(struct pl_job *job);
 
@@ -39,6 +42,8 @@ struct pl_partition *pl_partition_create(struct pl_broker *broker,
     memcpy(partition->topic_id, open->topic_id, PL_TOPIC_ID_BYTES);
     partition->flush_job.run = flush_run;
     partition->flush_job.done = flush_done;
+    partition->write_job.run = write_run;
+    partition->write_job.done = write_done;
     pthread_mutex_init(&partition->mutex, NULL);
     pl_ring_init(&partition->watches);
     for (int level = 0; level < PL_LEVEL_COUNT; level++) {
@@ -57,6 +62,8 @@ void pl_partition_release(struct pl_partition *partition) {
     }
     assert(partition->log == NULL && partition->topic == NULL);
     pthread_mutex_destroy(&partition->mutex);
+    pl_holdings_free(&partition->staged);
+    pl_holdings_free(&partition->writing);
     free(partition->folder);
     free(partition);
 }
@@ -100,8 +107,50 @@ bool pl_partition_in_transaction(struct pl_partition *partition, int64_t produce
     return open;
 }
 
+static void replace(struct pl_records *records, struct pl_buf *buf, size_t length) {
+    pl_holding_release(&records->memory);
+    *records = (struct pl_records){buf->bytes, length, pl_holding_of_buf(buf)};
+}
+
+static enum pl_err convert(struct pl_broker *broker, struct pl_records *records) {
+    struct pl_buf *batch;
+    size_t length;
+    enum pl_err err =
+        pl_message_set_convert(broker, records->bytes, records->length, &batch, &length);
+    if (err == PL_OK) {
+        replace(records, batch, length);
+    }
+    return err;
+}
+
+enum { COPIED_BYTES = 16 * 1024 };
+
+/* Small batches that have to wait leave the buffer that they share with many requests: it would
+ * be kept as long. */
+static void move_out(struct pl_broker *broker, struct pl_records *records) {
+    struct pl_buf *copy = pl_buf_take(broker->options.pool, records->length);
+    if (copy != NULL) {
+        memcpy(copy->bytes, records->bytes, records->length);
+        replace(records, copy, records->length);
+    }
+}
+
+static enum pl_err append_held(struct pl_partition *partition, const struct pl_append *append,
+                               const struct pl_records *records, struct pl_appended *appended) {
+    if (!pl_holdings_reserve(&partition->staged)) {
+        return PL_ERR_MEMORY;
+    }
+    pthread_mutex_lock(&partition->mutex);
+    enum pl_err err = partition->log == NULL
+                          ? PL_ERR_CLOSED
+                          : pl_log_append(partition->log, append, records->bytes, records->length,
+                                          appended);
+    pthread_mutex_unlock(&partition->mutex);
+    return err;
+}
+
 enum pl_err pl_partition_append(struct pl_partition *partition, enum pl_append_origin origin,
-                                bool verified, uint8_t *bytes, size_t n,
+                                bool verified, const struct pl_records *records,
                                 struct pl_bad_records *bad, struct pl_appended *appended) {
     struct pl_broker *broker = partition->broker;
     const struct pl_append append = {.origin = origin,
@@ -110,19 +159,21 @@ enum pl_err pl_partition_append(struct pl_partition *partition, enum pl_append_o
                                      .transaction_verified = verified,
                                      .codec = broker->codec,
                                      .bad = bad};
-    if (pl_is_message_set(bytes, n)) {
-        enum pl_err err = pl_message_set_convert(broker, &bytes, &n);
-        if (err != PL_OK) {
-            return err;
-        }
+    struct pl_records own = *records;
+    enum pl_err err = PL_OK;
+    if (pl_is_message_set(own.bytes, own.length)) {
+        err = convert(broker, &own);
+    } else if (partition->write != NULL && own.length <= COPIED_BYTES) {
+        move_out(broker, &own);
     }
-    pthread_mutex_lock(&partition->mutex);
-    enum pl_err err = partition->log == NULL
-                          ? PL_ERR_CLOSED
-                          : pl_log_append(partition->log, &append, bytes, n, appended);
-    pthread_mutex_unlock(&partition->mutex);
+    if (err == PL_OK) {
+        err = append_held(partition, &append, &own, appended);
+    }
     if (err == PL_OK && !appended->duplicate) {
-        count_append(&broker->counters, appended, n);
+        count_append(&broker->counters, appended, own.length);
+        pl_holdings_add(&partition->staged, &own.memory);
+    } else {
+        pl_holding_release(&own.memory); /* no staged byte lies in it that will be written */
     }
     pl_partition_touch(partition);
     return err;
@@ -275,20 +326,55 @@ static void flush_done(struct pl_job *job) {
     pl_partition_job_ended(partition);
 }
 
-void pl_partition_settle(struct pl_partition *partition) {
-    int64_t high_watermark = partition->high_watermark, last_stable = partition->last_stable;
-    pthread_mutex_lock(&partition->mutex);
-    if (partition->log == NULL) {
-        pthread_mutex_unlock(&partition->mutex);
-        return;
-    }
+/* With the mutex held, as all below up to settle. What is large takes the way by a worker, and
+ * what comes to this log meanwhile waits for it. */
+static bool belongs_to_worker(const struct pl_partition *partition) {
+    return partition->state == PL_PARTITION_SERVING && !partition->broker->stopped &&
+           pl_log_staged_bytes(partition->log) > PL_MAX_DIRECT_WRITE_BYTES;
+}
+
+static enum pl_err write_here(struct pl_partition *partition) {
     enum pl_err err = pl_log_write(partition->log);
+    pl_holdings_release(&partition->staged);
+    return err;
+}
+
+static enum pl_err begin_write(struct pl_partition *partition) {
+    enum pl_err err = pl_log_write_begin(partition->log, &partition->write);
+    if (err != PL_OK) {
+        partition->write = NULL;
+        pl_holdings_release(&partition->staged);
+        return err;
+    }
+    struct pl_holdings free_room = partition->writing;
+    partition->writing = partition->staged;
+    partition->staged = free_room;
+    return PL_OK;
+}
+
+static void submit(struct pl_partition *partition, struct pl_job *job) {
+    pl_partition_job_begins(partition);
+    pl_broker_submit(partition->broker, job, PL_JOB_FLUSH);
+}
+
+/* Unlocks the mutex. `err` is the outcome of a write that has just ended. */
+static void settle(struct pl_partition *partition, enum pl_err err) {
+    int64_t high_watermark = partition->high_watermark, last_stable = partition->last_stable;
+    bool write = err == PL_OK && partition->write == NULL && belongs_to_worker(partition);
+    if (write) {
+        err = begin_write(partition);
+        write = err == PL_OK;
+    } else if (err == PL_OK && partition->write == NULL) {
+        err = write_here(partition);
+    }
     take_offsets(partition);
     bool flush = wants_flush(partition) && begin_flush(partition);
     pthread_mutex_unlock(&partition->mutex);
+    if (write) {
+        submit(partition, &partition->write_job);
+    }
     if (flush) {
-        pl_partition_job_begins(partition);
-        pl_broker_submit(partition->broker, &partition->flush_job, PL_JOB_FLUSH);
+        submit(partition, &partition->flush_job);
     }
     if (err != PL_OK) {
         pl_count(&partition->broker->counters.write_errors, 1);
@@ -296,4 +382,31 @@ void pl_partition_settle(struct pl_partition *partition) {
     bool moved = partition->high_watermark != high_watermark ||
                  partition->last_stable != last_stable;
     tell(partition, moved, err);
+}
+
+void pl_partition_settle(struct pl_partition *partition) {
+    pthread_mutex_lock(&partition->mutex);
+    if (partition->log == NULL) {
+        pthread_mutex_unlock(&partition->mutex);
+    } else {
+        settle(partition, PL_OK);
+    }
+}
+
+static void write_run(struct pl_job *job) {
+    pl_write_run(PL_CONTAINER(job, struct pl_partition, write_job)->write);
+}
+
+/* What has been staged meanwhile goes at once: whoever sent it has waited. */
+static void write_done(struct pl_job *job) {
+    struct pl_partition *partition = PL_CONTAINER(job, struct pl_partition, write_job);
+    pthread_mutex_lock(&partition->mutex);
+    enum pl_err err = pl_log_write_end(partition->log, partition->write);
+    partition->write = NULL;
+    pl_holdings_release(&partition->writing);
+    if (err != PL_OK) {
+        pl_holdings_release(&partition->staged); /* taken back as well */
+    }
+    settle(partition, err);
+    pl_partition_job_ended(partition);
 }

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "broker/holding.h"
 #include "broker/partition_table.h"
 #include "broker/ring.h"
 #include "log/log.h"
@@ -76,6 +77,9 @@ struct pl_partition { /* owned by its references */
     struct pl_ring watches;
     struct pl_flush *flush; /* under way */
     struct pl_job flush_job;
+    struct pl_write *write; /* under way, on a worker */
+    struct pl_job write_job;
+    struct pl_holdings staged, writing; /* memory of what is staged, and of that write */
     int32_t jobs; /* that use the log without the mutex */
     struct pl_close_job *closing; /* while state is CLOSING */
 
@@ -91,11 +95,17 @@ PL_MUST_CHECK struct pl_partition *pl_partition_create(struct pl_broker *broker,
 void pl_partition_retain(struct pl_partition *partition);  /* any thread */
 void pl_partition_release(struct pl_partition *partition); /* any thread */
 
-/* Stages a batch. It is written, and waiters are told, by the end of the turn. `verified`: see
- * transaction_verified in log/log.h; `bad`, which may be NULL, likewise. */
+struct pl_records { /* one batch or more, and the memory in which they lie */
+    uint8_t *bytes;
+    size_t length;
+    struct pl_holding memory;
+};
+/* Stages a batch. It is written, and waiters are told, by the end of the turn, or later by a
+ * worker. Takes the memory whatever it returns. `verified`: see transaction_verified in log/log.h;
+ * `bad`, which may be NULL, likewise. */
 PL_MUST_CHECK enum pl_err pl_partition_append(struct pl_partition *partition,
                                               enum pl_append_origin origin, bool verified,
-                                              uint8_t *bytes, size_t n,
+                                              const struct pl_records *records,
                                               struct pl_bad_records *bad,
                                               struct pl_appended *appended);
 /* See pl_log_in_transaction; false while there is no log. */
@@ -110,8 +120,8 @@ void pl_partition_watch(struct pl_partition *partition, struct pl_watch *watch);
 
 /* To be settled before the reactor sleeps. */
 void pl_partition_touch(struct pl_partition *partition);
-/* Writes what is staged, takes over the log's offsets, starts the flush that they need, tells
- * who waited. */
+/* Writes what is staged or has it written, takes over the log's offsets, starts the flush that
+ * they need, tells who waited. */
 void pl_partition_settle(struct pl_partition *partition);
 /* It has stopped serving: whoever watches finds its error. */
 void pl_partition_wake_watches(struct pl_partition *partition);

@@ -45,6 +45,9 @@ static void complete(struct pl_produce *produce) {
 
 /* As Kafka's: only a failed append takes the offset back. */
 static void set_error(const struct pl_produce_wait *wait, int16_t error) {
+    if (wait->answer == NULL) {
+        return;
+    }
     pl_put_i16(wait->answer, error);
     if (error != PL_KAFKA_REQUEST_TIMED_OUT) {
         pl_put_i64(wait->answer + 2, -1);

@@ -16,7 +16,7 @@ struct pl_produce;
 struct pl_produce_wait {
     struct pl_wait wait;
     struct pl_produce *produce;
-    uint8_t *answer; /* error code i16, base offset i64: in the encoded answer */
+    uint8_t *answer; /* error code i16, base offset i64: in the encoded answer; NULL: in none */
 };
 
 struct pl_produce { /* owned by itself until its answer is completed or canceled */

@@ -40,7 +40,6 @@ struct pl_broker { /* owned by the engine */
     struct pl_quotas *quotas;
     struct pl_access *access;
     struct pl_codec *codec;   /* the reactor's */
-    struct pl_buf *converted; /* message sets of this turn, as batches */
     struct pl_partition *touched; /* linked by touched_next */
     struct pl_ring woken;         /* parked fetches to look at again */
     struct pl_opening *openings;  /* under way; lifecycle.c */

@@ -11,6 +11,7 @@ void pl_stage_begin(struct pl_log *log) {
     struct pl_segment *active = pl_log_active(log);
     stage->open = true;
     stage->failed = PL_OK;
+    stage->bytes = 0;
     stage->log_end = log->log_end;
     stage->segment_count = log->segment_count;
     if (active != NULL) {
@@ -31,6 +32,7 @@ static enum pl_err stage_bytes(struct pl_log *log, uint8_t *bytes, size_t n) {
         stage->room = room;
     }
     stage->iov[stage->count++] = (struct iovec){.iov_base = bytes, .iov_len = n};
+    stage->bytes += n;
     return PL_OK;
 }
 
@@ -48,13 +50,16 @@ static enum pl_err own_bytes(struct pl_stage *stage, uint8_t *bytes) {
     return PL_OK;
 }
 
-void pl_stage_end(struct pl_log *log) {
-    struct pl_stage *stage = &log->stage;
+void pl_stage_end(struct pl_stage *stage) {
     while (stage->owned_count > 0) {
         free(stage->owned[--stage->owned_count]);
     }
     stage->count = 0;
     stage->open = false;
+}
+
+uint64_t pl_log_staged_bytes(const struct pl_log *log) {
+    return log->stage.open ? log->stage.bytes : 0;
 }
 
 enum pl_err pl_log_roll(struct pl_log *log) {

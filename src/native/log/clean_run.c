@@ -202,7 +202,7 @@ static enum pl_err write_output(struct pl_clean *clean) {
         return err;
     }
     bool created;
-    return pl_segment_spill_due(segment) ? pl_segment_spill(segment, &created) : PL_OK;
+    return pl_segment_spill_due(segment) ? pl_segment_spill(segment, NULL, &created) : PL_OK;
 }
 
 enum pl_err pl_clean_output_reserve(struct pl_clean *clean, size_t n) {

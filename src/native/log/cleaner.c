@@ -327,6 +327,7 @@ static void insert_segment(struct pl_log *log, int32_t at, struct pl_segment *se
     }
     log->segments[at] = segment; /* one or more have just left: there is room */
     log->segment_count++;
+    pl_stages_shift(log, 1);
     log->size_bytes += (int64_t)segment->written;
 }
 
@@ -346,9 +347,6 @@ static enum pl_err swap_group(struct pl_log *log, const struct pl_clean *clean,
     }
     if (err != PL_OK) {
         return err;
-    }
-    if (log->stage.open) { /* it knows segments by their number; these are in front of it */
-        log->stage.segment_count -= group->to - group->from - 1;
     }
     group->cleaned->phase = PL_PHASE_LIVE;
     insert_segment(log, at, group->cleaned);

@@ -66,7 +66,8 @@ void pl_entry_file_add(struct pl_entry_file *file, const uint8_t *entry) {
     file->pending++;
 }
 
-static enum pl_err write_pending(struct pl_entry_file *file, const struct pl_fs *fs, int fd) {
+static enum pl_err write_pending(struct pl_entry_file *file, const struct pl_fs *fs, int fd,
+                                 uint32_t some) {
     uint64_t end = (uint64_t)file->written * file->width;
     if (file->torn) {
         enum pl_err err = fs->truncate(fs->context, fd, end);
@@ -76,7 +77,7 @@ static enum pl_err write_pending(struct pl_entry_file *file, const struct pl_fs 
     }
     struct iovec iov = {
         .iov_base = file->buffer,
-        .iov_len = (size_t)file->pending * file->width,
+        .iov_len = (size_t)some * file->width,
     };
     enum pl_err err = fs->write_at(fs->context, fd, &iov, 1, end);
     file->torn = err != PL_OK;
@@ -84,11 +85,12 @@ static enum pl_err write_pending(struct pl_entry_file *file, const struct pl_fs 
 }
 
 enum pl_err pl_entry_file_spill(struct pl_entry_file *file, const struct pl_fs *fs,
-                                const char *path, bool *created) {
+                                const char *path, uint32_t count, bool *created) {
     *created = false;
-    if (file->pending == 0) {
+    if (file->pending == 0 || count <= file->written) {
         return PL_OK;
     }
+    uint32_t all = pl_entry_file_count(file), some = (count < all ? count : all) - file->written;
     /* A file left by an earlier life of the log may be longer than what is known of it. */
     enum pl_open_mode mode = file->written == 0 ? PL_OPEN_TRUNCATE : PL_OPEN_WRITE;
     int fd;
@@ -97,7 +99,7 @@ enum pl_err pl_entry_file_spill(struct pl_entry_file *file, const struct pl_fs *
         return err;
     }
     *created = file->written == 0;
-    err = write_pending(file, fs, fd);
+    err = write_pending(file, fs, fd, some);
     enum pl_err closed = fs->close(fs->context, fd);
     if (err == PL_OK) {
         err = closed;
@@ -105,8 +107,10 @@ enum pl_err pl_entry_file_spill(struct pl_entry_file *file, const struct pl_fs *
     if (err != PL_OK) {
         return err;
     }
-    file->written += file->pending;
-    file->pending = 0;
+    file->written += some;
+    file->pending -= some;
+    memmove(file->buffer, file->buffer + (size_t)some * file->width,
+            (size_t)file->pending * file->width);
     return PL_OK;
 }
 

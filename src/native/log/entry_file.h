@@ -44,9 +44,10 @@ void pl_entry_file_add(struct pl_entry_file *file, const uint8_t *entry);
 static inline bool pl_entry_file_full(const struct pl_entry_file *file) {
     return file->pending >= PL_ENTRIES_BUFFERED;
 }
-/* Writes what waits in memory. On an error it stays there. *created: the file is new. */
+/* Writes what waits in memory, as far as it is among the first `count` entries. On an error it
+ * stays there. *created: the file is new. */
 PL_MUST_CHECK enum pl_err pl_entry_file_spill(struct pl_entry_file *file, const struct pl_fs *fs,
-                                              const char *path, bool *created);
+                                              const char *path, uint32_t count, bool *created);
 /* Forgets entries from `count` on. */
 PL_MUST_CHECK enum pl_err pl_entry_file_cut(struct pl_entry_file *file, const struct pl_fs *fs,
                                             const char *path, uint32_t count);

@@ -84,6 +84,12 @@ enum pl_err pl_log_open_file(struct pl_log *log, struct pl_segment *segment) {
 
 /* ---- open ---- */
 
+static void free_stage(struct pl_stage *stage) {
+    pl_stage_end(stage);
+    free(stage->iov);
+    free(stage->owned);
+}
+
 static void free_log(struct pl_log *log) {
     for (int32_t i = 0; i < log->segment_count; i++) {
         pl_segment_release(log->segments[i]);
@@ -93,9 +99,9 @@ static void free_log(struct pl_log *log) {
     }
     free(log->segments);
     free(log->doomed);
-    pl_stage_end(log);
-    free(log->stage.iov);
-    free(log->stage.owned);
+    free_stage(&log->stage);
+    free_stage(&log->write.stage);
+    free(log->write.items);
     free(log->flush.items);
     free(log->flush.epochs_text);
     pl_producers_free(&log->producers);

@@ -9,7 +9,8 @@
  *
  * Staging exists so that one turn of the reactor costs one pwritev a log, however many
  * connections appended to it: the staged bytes are NOT copied, the caller keeps them alive and
- * unchanged until pl_log_write returns.
+ * unchanged until they are written: until pl_log_write, or the pl_log_write_end of the write that
+ * took them, returns.
  *
  * Not thread safe: the partition's lock is held around every call, except where "any thread"
  * is said. A pl_slice, a pl_flush and a pl_segment reference stay valid without the lock.
@@ -101,11 +102,12 @@ PL_MUST_CHECK enum pl_err pl_log_open(const struct pl_log_open *open,
                                       const struct pl_log_config *config, struct pl_log **log);
 /* Writes what is staged, flushes, writes indexes and the producer snapshot. Frees the log
  * whatever it returns: only PL_OK lets the next open count on a clean shutdown (an offline log
- * answers PL_ERR_OFFLINE). References to its segments stay valid. No flush may be under way. */
+ * answers PL_ERR_OFFLINE). References to its segments stay valid. No write or flush may be under
+ * way. */
 PL_MUST_CHECK enum pl_err pl_log_close(struct pl_log *log);
 /* Renames the folder to its -delete name (DATA_DIR/TOPIC-PARTITION.UNIQUE-delete) and hands that
  * to the disposal; slices that are being sent stay valid. Frees the log whatever it returns. No
- * flush may be under way. */
+ * write or flush may be under way. */
 PL_MUST_CHECK enum pl_err pl_log_delete(struct pl_log *log);
 /* Removes a folder and the files in it: a -delete folder that a crash left behind. */
 PL_MUST_CHECK enum pl_err pl_log_remove_folder(const struct pl_fs *fs, const char *folder);
@@ -171,8 +173,22 @@ struct pl_appended {
 PL_MUST_CHECK enum pl_err pl_log_append(struct pl_log *log, const struct pl_append *append,
                                         uint8_t *bytes, size_t n, struct pl_appended *appended);
 /* Writes what is staged. On an error the staged batches are forgotten (offsets, producer state
- * and log_end_offset go back to what they were before them). */
+ * and log_end_offset go back to what they were before them). PL_ERR_BUSY while a write is under
+ * way. */
 PL_MUST_CHECK enum pl_err pl_log_write(struct pl_log *log);
+uint64_t pl_log_staged_bytes(const struct pl_log *log);
+
+/* The same for what may take long: the system lets a writer wait while it writes the same file
+ * back. Begin and end under the lock, run without it. */
+struct pl_write;
+/* Takes what is staged; NULL in *write when nothing is. Appends go on meanwhile and are staged
+ * for the next write. At most one a log at a time (PL_ERR_BUSY); the log is neither truncated,
+ * closed nor deleted meanwhile. Errors as of pl_log_write. */
+PL_MUST_CHECK enum pl_err pl_log_write_begin(struct pl_log *log, struct pl_write **write);
+void pl_write_run(struct pl_write *write); /* any thread */
+/* Errors as of pl_log_write: what has been staged since begin is forgotten as well, as it lies
+ * behind what could not be written. */
+PL_MUST_CHECK enum pl_err pl_log_write_end(struct pl_log *log, struct pl_write *write);
 
 /* ---- flushing: begin and end under the lock, run on a worker without it ---- */
 struct pl_flush;
@@ -240,7 +256,8 @@ void pl_log_epoch_end(const struct pl_log *log, int32_t epoch, int32_t *found, i
 PL_MUST_CHECK enum pl_err pl_log_epoch_begin(struct pl_log *log, int32_t epoch); /* at log_end */
 
 /* ---- forgetting ---- */
-/* For followers. Batches that reach beyond end_offset go; nothing may be staged (PL_ERR_BUSY).
+/* For followers. Batches that reach beyond end_offset go; nothing may be staged or on its way to
+ * the file (PL_ERR_BUSY).
  * Waits for the disk; any failure takes the log offline. Checkpoints of the recovery point above
  * the new end must be rewritten before the next append. */
 PL_MUST_CHECK enum pl_err pl_log_truncate(struct pl_log *log, int64_t end_offset);

@@ -20,6 +20,7 @@
 struct pl_stage { /* batches between append and write, and the way back to before them */
     struct iovec *iov;
     int count, room;
+    uint64_t bytes;
     uint8_t **owned; /* batches that were packed anew; freed after the write */
     int owned_count, owned_room;
     bool open;          /* the fields below are set */
@@ -27,6 +28,23 @@ struct pl_stage { /* batches between append and write, and the way back to befor
     int64_t log_end;
     int32_t segment_count;
     struct pl_segment_tail tail; /* of the last segment then */
+};
+
+struct pl_write_item {
+    struct pl_segment *segment; /* stays in the log: it has bytes that are not written */
+    int from, count;            /* of the stage's vectors */
+    uint64_t position, end;     /* in the file */
+};
+
+struct pl_write { /* part of its log: at most one at a time */
+    const struct pl_fs *fs;
+    struct pl_stage stage; /* what is being written */
+    struct pl_write_item *items;
+    int32_t count, room;
+    int32_t segment_count; /* of the log with this stage */
+    int64_t end_offset;
+    bool running;
+    enum pl_err err;
 };
 
 /* Known starts of batches, so that reading at the tail and reading on need no index: ends of
@@ -73,6 +91,7 @@ struct pl_log {
     int64_t recovery_point; /* as flushed_end, but not above an epoch that is in no file */
     int64_t size_bytes;     /* written, of all segments */
     struct pl_stage stage;
+    struct pl_write write; /* of the stage before */
     struct pl_boundaries boundaries; /* of any segment: an offset tells which */
     struct pl_producers producers;
     struct pl_epochs epochs;
@@ -87,11 +106,15 @@ struct pl_log {
     uint32_t truncations;
     bool folder_changed, parent_changed; /* names that no flush has reached */
     int32_t open_sealed;                 /* sealed segments opened since close_sealed looked */
-    bool seal_due;                       /* a sealed segment has files to be written */
+    bool seal_due;                       /* a full segment is to be sealed: its files are due */
     bool roll_flush_due; /* with os durability: a segment was sealed since the last flush */
     bool offline;
 };
 
+/* Nothing is between append and file: the log's end may be moved otherwise. */
+static inline bool pl_log_at_rest(const struct pl_log *log) {
+    return !log->stage.open && !log->write.running;
+}
 static inline struct pl_segment *pl_log_active(const struct pl_log *log) {
     return log->segment_count == 0 ? NULL : log->segments[log->segment_count - 1];
 }
@@ -128,11 +151,11 @@ PL_MUST_CHECK enum pl_err pl_log_recompress(const struct pl_log *log,
 
 /* ---- append.c, write.c ---- */
 void pl_stage_begin(struct pl_log *log);
-void pl_stage_end(struct pl_log *log); /* the staged bytes may go */
+void pl_stage_end(struct pl_stage *stage); /* the staged bytes may go */
+/* So many segments have come (or gone, below zero) in front of what is staged. */
+void pl_stages_shift(struct pl_log *log, int32_t segments);
 /* The next batch goes to a new segment. Nothing is written before pl_log_write. */
 PL_MUST_CHECK enum pl_err pl_log_roll(struct pl_log *log);
-/* Index and snapshot files of sealed segments. Lack of space leaves them for later. */
-PL_MUST_CHECK enum pl_err pl_log_seal(struct pl_log *log);
 PL_MUST_CHECK enum pl_err pl_log_write_snapshot(struct pl_log *log, int64_t offset,
                                                 const uint8_t *bytes, size_t n);
 /* Writes a small file whole, under its final name. */

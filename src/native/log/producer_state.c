@@ -18,8 +18,8 @@ void pl_producers_clear(struct pl_producers *producers) {
     }
     producers->count = 0;
     producers->first_open = producers->last_open = NULL;
-    producers->ended_count = producers->ended_kept = 0;
-    producers->undo_count = 0;
+    producers->ended_count = 0;
+    pl_producers_keep(producers);
 }
 
 void pl_producers_free(struct pl_producers *producers) {
@@ -162,13 +162,14 @@ void pl_producers_forget_ended(struct pl_producers *producers, int64_t high_wate
     }
     producers->ended_count -= gone;
     producers->ended_kept -= gone;
+    producers->marked_ended -= gone;
     memmove(producers->ended, producers->ended + gone,
             producers->ended_count * sizeof *producers->ended);
 }
 
 /* ---- undo ---- */
 
-/* Keeps what the producer was before its first change since the last keep. */
+/* Keeps what the producer was before its first change since the last keep or mark. */
 static enum pl_err remember(struct pl_producers *producers, struct pl_producer *producer,
                             bool created) {
     if (producer->turn == producers->turn) {
@@ -191,13 +192,35 @@ static enum pl_err remember(struct pl_producers *producers, struct pl_producer *
     return PL_OK;
 }
 
-void pl_producers_keep(struct pl_producers *producers) {
-    producers->undo_count = 0;
-    producers->ended_kept = producers->ended_count;
+static void next_turn(struct pl_producers *producers) {
     producers->turn++;
     if (producers->turn == 0) {
         producers->turn = 1; /* 0: never changed */
     }
+}
+
+void pl_producers_mark(struct pl_producers *producers) {
+    producers->marked_undo = producers->undo_count;
+    producers->marked_ended = producers->ended_count;
+    producers->marked_turn = producers->turn;
+    next_turn(producers);
+}
+
+void pl_producers_keep_marked(struct pl_producers *producers) {
+    uint32_t kept = producers->marked_undo;
+    producers->undo_count -= kept;
+    if (producers->undo_count > 0) {
+        memmove(producers->undo, producers->undo + kept,
+                producers->undo_count * sizeof *producers->undo);
+    }
+    producers->ended_kept = producers->marked_ended;
+    producers->marked_undo = 0;
+    producers->marked_turn = producers->turn;
+}
+
+void pl_producers_keep(struct pl_producers *producers) {
+    pl_producers_mark(producers);
+    pl_producers_keep_marked(producers);
 }
 
 void pl_producers_undo(struct pl_producers *producers) {
@@ -353,11 +376,16 @@ enum pl_err pl_producers_load(struct pl_producers *producers, const struct pl_pr
     return PL_OK;
 }
 
+static bool may_change_back(const struct pl_producers *producers,
+                            const struct pl_producer *producer) {
+    return producer->turn == producers->turn || producer->turn == producers->marked_turn;
+}
+
 void pl_producers_expire(struct pl_producers *producers, int64_t before_ms) {
     for (uint32_t i = 0; i < producers->slot_count;) {
         struct pl_producer *producer = producers->slots[i];
         if (producer == NULL || producer->txn_first_offset >= 0 ||
-            producer->last_timestamp_ms >= before_ms) {
+            producer->last_timestamp_ms >= before_ms || may_change_back(producers, producer)) {
             i++;
             continue;
         }

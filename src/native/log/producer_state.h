@@ -59,6 +59,7 @@ struct pl_producers {           /* owned by the log */
     struct pl_producer_undo *undo;
     uint32_t undo_count, undo_room;
     uint32_t turn;
+    uint32_t marked_undo, marked_ended, marked_turn; /* what they were at the mark */
 };
 
 void pl_producers_init(struct pl_producers *producers);
@@ -110,9 +111,14 @@ PL_MUST_CHECK enum pl_err pl_producers_note(struct pl_producers *producers,
 /* A producer read from a snapshot; it must not be there yet. */
 PL_MUST_CHECK enum pl_err pl_producers_load(struct pl_producers *producers,
                                             const struct pl_producer *loaded);
+/* All changes so far are for good, or those before the last mark; or all since the last keep are
+ * taken back. One mark at a time. */
 void pl_producers_keep(struct pl_producers *producers);
+void pl_producers_mark(struct pl_producers *producers);
+void pl_producers_keep_marked(struct pl_producers *producers);
 void pl_producers_undo(struct pl_producers *producers);
-/* Forgets producers without an open transaction whose last batch is older. */
+/* Forgets producers without an open transaction whose last batch is older, but for changes that
+ * may be taken back. */
 void pl_producers_expire(struct pl_producers *producers, int64_t before_ms);
 
 /* ---- transactions ---- */

@@ -265,7 +265,7 @@ static enum pl_err count_batch(struct recovery *recovery, struct pl_segment *seg
     pl_segment_add_batch(segment, header, log->config.index_interval_bytes);
     log->log_end = last_offset + 1;
     bool created = false;
-    err = pl_segment_spill_due(segment) ? pl_segment_spill(segment, &created) : PL_OK;
+    err = pl_segment_spill_due(segment) ? pl_segment_spill(segment, NULL, &created) : PL_OK;
     log->folder_changed = log->folder_changed || created;
     return err;
 }

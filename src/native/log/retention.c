@@ -75,6 +75,7 @@ static enum pl_err remove_range(struct pl_log *log, int32_t from, int32_t to,
         log->segments[i - gone] = log->segments[i];
     }
     log->segment_count -= gone;
+    pl_stages_shift(log, -gone);
     return err;
 }
 
@@ -186,7 +187,10 @@ static enum pl_err remove_expired(struct pl_log *log, int64_t now_ms, int64_t bo
                                   int32_t *removed) {
     int32_t expired;
     enum pl_err err = count_expired(log, now_ms, bound, &expired);
-    if (err != PL_OK || expired == 0) {
+    if (expired == log->segment_count && !pl_log_at_rest(log)) {
+        expired--; /* there is more to come into the last one */
+    }
+    if (err != PL_OK || expired <= 0) {
         return err;
     }
     if (expired == log->segment_count) {
@@ -235,13 +239,10 @@ enum pl_err pl_log_housekeep(struct pl_log *log, int64_t now_ms, int64_t bound,
     if (log->offline) {
         return PL_ERR_OFFLINE;
     }
-    if (log->stage.open) {
-        return PL_ERR_BUSY;
-    }
     expire_producers(log, now_ms);
     close_idle(log, now_ms);
     pl_log_release_doomed(log, now_ms);
-    enum pl_err err = roll_is_due(log, now_ms) ? roll_now(log) : PL_OK;
+    enum pl_err err = pl_log_at_rest(log) && roll_is_due(log, now_ms) ? roll_now(log) : PL_OK;
     if (err == PL_OK) {
         err = remove_expired(log, now_ms, bound, segments_removed);
     }

@@ -131,23 +131,27 @@ bool pl_segment_index_full(const struct pl_segment *segment, int64_t segment_ind
 /* ---- files ---- */
 
 static enum pl_err spill_one(struct pl_segment *segment, struct pl_entry_file *file,
-                             enum pl_file_kind kind, bool *created) {
+                             enum pl_file_kind kind, uint32_t count, bool *created) {
     char path[PL_PATH_BYTES];
     bool made = false;
     pl_segment_path(segment, kind, path);
-    enum pl_err err = pl_entry_file_spill(file, segment->store->fs, path, &made);
+    enum pl_err err = pl_entry_file_spill(file, segment->store->fs, path, count, &made);
     *created = *created || made;
     return err;
 }
 
-enum pl_err pl_segment_spill(struct pl_segment *segment, bool *created) {
+enum pl_err pl_segment_spill(struct pl_segment *segment, const struct pl_segment_tail *until,
+                             bool *created) {
     *created = false;
-    enum pl_err err = spill_one(segment, &segment->offsets, PL_FILE_OFFSET_INDEX, created);
+    struct pl_segment_tail all = pl_segment_mark(segment);
+    until = until == NULL ? &all : until;
+    enum pl_err err = spill_one(segment, &segment->offsets, PL_FILE_OFFSET_INDEX,
+                                until->offset_entries, created);
     if (err == PL_OK) {
-        err = spill_one(segment, &segment->times, PL_FILE_TIME_INDEX, created);
+        err = spill_one(segment, &segment->times, PL_FILE_TIME_INDEX, until->time_entries, created);
     }
     if (err == PL_OK) {
-        err = spill_one(segment, &segment->txns, PL_FILE_TXN_INDEX, created);
+        err = spill_one(segment, &segment->txns, PL_FILE_TXN_INDEX, until->txn_entries, created);
     }
     return err;
 }
@@ -178,7 +182,7 @@ enum pl_err pl_segment_seal_indexes(struct pl_segment *segment, bool *created) {
         return err;
     }
     add_time(segment);
-    err = pl_segment_spill(segment, created);
+    err = pl_segment_spill(segment, NULL, created);
     if (err == PL_OK && pl_entry_file_count(&segment->offsets) == 0) {
         err = make_empty_index(segment, created);
     }

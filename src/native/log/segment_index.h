@@ -35,7 +35,10 @@ PL_MUST_CHECK enum pl_err pl_segment_read_aborted(struct pl_entry_reader *reader
 bool pl_segment_index_full(const struct pl_segment *segment, int64_t segment_index_bytes);
 /* The last time index entry; then spills all indexes. *created: a file is new. */
 PL_MUST_CHECK enum pl_err pl_segment_seal_indexes(struct pl_segment *segment, bool *created);
-PL_MUST_CHECK enum pl_err pl_segment_spill(struct pl_segment *segment, bool *created);
+/* Index entries go to their files; those behind `until`, a mark of the segment, stay in memory,
+ * where they can be taken back. NULL: all go. */
+PL_MUST_CHECK enum pl_err pl_segment_spill(struct pl_segment *segment,
+                                           const struct pl_segment_tail *until, bool *created);
 bool pl_segment_spill_due(const struct pl_segment *segment);
 
 /* Takes over the index files of a segment that was opened (once; later calls are free). */

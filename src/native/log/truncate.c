@@ -100,7 +100,7 @@ enum pl_err pl_log_truncate(struct pl_log *log, int64_t end_offset) {
     if (log->offline) {
         return PL_ERR_OFFLINE;
     }
-    if (log->stage.open) {
+    if (!pl_log_at_rest(log)) {
         return PL_ERR_BUSY;
     }
     if (end_offset < 0) {
@@ -141,7 +141,7 @@ enum pl_err pl_log_truncate_fully(struct pl_log *log, int64_t start_offset) {
     if (log->offline) {
         return PL_ERR_OFFLINE;
     }
-    if (log->stage.open) {
+    if (!pl_log_at_rest(log)) {
         return PL_ERR_BUSY;
     }
     if (start_offset < 0) {

@@ -25,6 +25,10 @@ void pl_arena_advance(struct pl_arena *arena, size_t size) {
 
 void pl_arena_end_turn(struct pl_arena *arena) {
     arena->used = 0;
+    if (arena->current != NULL && arena->current->references > 1) {
+        pl_arena_keep(arena, arena->current); /* its bytes are needed for longer */
+        arena->current = NULL;
+    }
     while (arena->spent != NULL) {
         struct pl_buf *buf = arena->spent;
         arena->spent = buf->next;

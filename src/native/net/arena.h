@@ -1,5 +1,5 @@
 /* Where the bytes of one turn lie: read buffers that stay until the turn ends, then serve the
- * next one while they are warm. Owned by the reactor. */
+ * next one while they are warm, unless somebody has retained them. Owned by the reactor. */
 #ifndef PYLOG_NET_ARENA_H
 #define PYLOG_NET_ARENA_H
 

@@ -238,13 +238,15 @@ static bool is_stalled(const struct pl_conn *conn) {
     return conn->state != PL_CONN_OPEN || conn->reactor->draining || conn->control != NULL ||
            conn->asking ||
            conn->verifying || conn->muted_until_ms > conn->reactor->now_ms ||
-           conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES;
+           conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES ||
+           conn->unanswered_bytes > PL_MAX_UNANSWERED_BYTES;
 }
 
 static void on_complete(struct pl_reply *reply, struct pl_chain *chain) {
     struct pl_reply_slot *slot = (struct pl_reply_slot *)reply;
     pl_reactor_assert(slot->conn->reactor);
     pl_conn_mute(slot->conn, reply->throttle_ms);
+    slot->conn->unanswered_bytes -= slot->request_bytes;
     pl_reply_slot_finish(slot, chain);
     pl_reactor_add_dirty(slot->conn->reactor, slot->conn);
 }
@@ -302,6 +304,8 @@ static enum pl_err answer(struct pl_conn *conn, const struct pl_request *request
     if (slot == NULL) {
         return PL_ERR_MEMORY;
     }
+    slot->request_bytes = request->length;
+    conn->unanswered_bytes += request->length;
     slot->reply = (struct pl_reply){
         .complete = on_complete,
         .connection = conn->handle,
@@ -368,8 +372,10 @@ static size_t largest_frame(const struct pl_conn *conn) {
 }
 
 /* False when it is to be taken later: it waits for the transaction coordinator. */
-static bool take_frame(struct pl_conn *conn, uint8_t *frame, size_t length) {
-    struct pl_request request = {.client = &conn->client,
+static bool take_frame(struct pl_conn *conn, struct pl_buf *memory, uint8_t *frame,
+                       size_t length) {
+    struct pl_request request = {.memory = memory,
+                                 .client = &conn->client,
                                  .connection = conn->handle,
                                  .listener = conn->listener,
                                  .verified = conn->verified,
@@ -391,8 +397,9 @@ static bool take_frame(struct pl_conn *conn, uint8_t *frame, size_t length) {
     return !asked;
 }
 
-/* Takes the whole frames at the front; returns their bytes and sets what the next one needs. */
-static size_t cut_frames(struct pl_conn *conn, uint8_t *bytes, size_t n) {
+/* Takes the whole frames at the front of bytes that lie in `memory`; returns how long they are
+ * and sets what the next one needs. */
+static size_t cut_frames(struct pl_conn *conn, struct pl_buf *memory, uint8_t *bytes, size_t n) {
     size_t used = 0;
     conn->needed = PL_FRAME_PREFIX_BYTES;
     while (!is_stalled(conn) && n - used >= PL_FRAME_PREFIX_BYTES) {
@@ -407,7 +414,7 @@ static size_t cut_frames(struct pl_conn *conn, uint8_t *bytes, size_t n) {
         if (n - used < conn->needed) {
             break;
         }
-        if (!take_frame(conn, bytes + used + PL_FRAME_PREFIX_BYTES, length)) {
+        if (!take_frame(conn, memory, bytes + used + PL_FRAME_PREFIX_BYTES, length)) {
             break;
         }
         used += conn->needed;
@@ -447,7 +454,8 @@ static bool keep(struct pl_conn *conn, const uint8_t *bytes, size_t n) {
 }
 
 static void cut_kept(struct pl_conn *conn) {
-    conn->in_start += cut_frames(conn, conn->in->bytes + conn->in_start, kept_bytes(conn));
+    conn->in_start +=
+        cut_frames(conn, conn->in, conn->in->bytes + conn->in_start, kept_bytes(conn));
     if (kept_bytes(conn) == 0) {
         let_go_of_kept(conn);
     }
@@ -505,7 +513,7 @@ static void read_shared(struct pl_conn *conn) {
     }
     size_t n = kept + got;
     pl_arena_advance(arena, n);
-    size_t used = cut_frames(conn, bytes, n);
+    size_t used = cut_frames(conn, arena->current, bytes, n);
     if (used < n && conn->state == PL_CONN_OPEN) {
         (void)keep(conn, bytes + used, n - used);
     }

@@ -5,7 +5,8 @@
  *   CLOSED ──end of the turn──▶ freed
  *
  * Orthogonal to it an open connection may be stalled: a request of the control lane is out, too
- * many replies are owed, too many bytes unsent, a quota mutes it, or the broker drains. Then it is not read.
+ * many replies are owed or to too many bytes, too many bytes unsent, a quota mutes it, or the
+ * broker drains. Then it is not read.
  *
  * Bytes are read into the turn's arena, where frames are contiguous and stay until the end of the
  * turn; the part of a frame that has not come yet moves to a buffer of the connection, of the size
@@ -62,6 +63,7 @@ struct pl_conn { /* owned by the reactor's table */
     /* output */
     bool writable;
     struct pl_reply_queue replies;
+    size_t unanswered_bytes; /* of the requests whose replies are open */
     struct pl_reply_slot *control; /* the open reply of the control lane, in replies, or NULL */
     struct pl_chain out;           /* released, not yet sent */
 

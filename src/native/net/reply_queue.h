@@ -19,6 +19,7 @@ struct pl_reply_slot { /* owned by the queue; reply is the first member */
     struct pl_reply_slot *next;
     struct pl_conn *conn;
     struct pl_chain chain;
+    size_t request_bytes;
     bool done;
 };
 

@@ -54,6 +54,7 @@ struct rig {
     int opened; /* logs that were told to be, by a call with `parallel` */
     void (*on_opened)(struct rig *rig, const struct pl_partition_opened *opened);
     struct pl_client client; /* that requests come from */
+    struct pl_buf *memory; /* in which they lie; NULL: somewhere that stays */
     uint8_t frames[RIG_FRAMES][RIG_FRAME]; /* of the requests of a turn, one after the other */
     uint32_t next_frame;
     struct pl_verification verified[4]; /* that requests are sent with */
@@ -416,6 +417,7 @@ static enum pl_err rig_send(struct rig *rig, struct rig_reply *reply, int16_t ke
                                      .api_version = version};
     struct pl_request request = {.body = body,
                                  .length = length,
+                                 .memory = rig->memory,
                                  .client = &rig->client,
                                  .client_id = client_id,
                                  .client_id_length =

@@ -40,7 +40,7 @@ static void open_file(struct pl_entry_file *file, const struct pl_fs *fs) {
     CHECK_OK(close(fd));
     pl_entry_file_init(file, WIDTH);
     add(file, IN_FILE, 10);
-    CHECK_OK(pl_entry_file_spill(file, fs, path, &created));
+    CHECK_OK(pl_entry_file_spill(file, fs, path, pl_entry_file_count(file), &created));
     add(file, IN_MEMORY, 10);
 }
 
@@ -98,11 +98,11 @@ static void what_was_cut_off_is_not_remembered(void) {
     CHECK_EQ(count_below(&file, &fs, 6000), 600);
     CHECK_OK(pl_entry_file_cut(&file, &fs, path, 550));
     add(&file, 100, 20);
-    CHECK_OK(pl_entry_file_spill(&file, &fs, path, &created));
+    CHECK_OK(pl_entry_file_spill(&file, &fs, path, UINT32_MAX, &created));
     CHECK_EQ(count_below(&file, &fs, 20 * 600), 600);
     pl_entry_file_clear(&file);
     add(&file, 1000, 30);
-    CHECK_OK(pl_entry_file_spill(&file, &fs, path, &created));
+    CHECK_OK(pl_entry_file_spill(&file, &fs, path, UINT32_MAX, &created));
     CHECK_EQ(count_below(&file, &fs, 30 * 600), 600);
     close_file(&file);
 }

@@ -17,6 +17,11 @@
 
 enum { MAX_OFFSETS = 4096, MAX_IDS = 6, PRODUCERS = 3, STEPS = 70, SEGMENT_BYTES = 1200 };
 
+struct producers {
+    int32_t sequence[PRODUCERS];
+    bool in_txn[PRODUCERS];
+};
+
 struct model {
     struct kit *kit;
     struct sim_fs *sim;
@@ -28,8 +33,7 @@ struct model {
     int64_t recovery_point;        /* as the broker has it in its checkpoint */
     int64_t log_start;             /* as the broker has it in its checkpoint */
     bool retention_failed;         /* it may have removed more than it said */
-    int32_t sequence[PRODUCERS];
-    bool in_txn[PRODUCERS];
+    struct producers producers;
     int16_t epoch[PRODUCERS];
     bool truncating; /* half a truncation is no log to go on with */
 };
@@ -51,52 +55,9 @@ static void remember_id(struct model *model, int64_t offset, int id) {
 
 /* ---- what happens to the log ---- */
 
-/* PL_OK, or an error after which the script goes on (no space) or ends (all others). */
-static enum pl_err append_some(struct model *model) {
-    struct kit *kit = model->kit;
-    int count = 1 + (int)draw(model, 4);
-    int32_t sequence[PRODUCERS];
-    bool in_txn[PRODUCERS];
-    memcpy(sequence, model->sequence, sizeof sequence);
-    memcpy(in_txn, model->in_txn, sizeof in_txn);
-    for (int i = 0; i < count; i++) {
-        char key[16];
-        int producer = (int)draw(model, PRODUCERS + 1) - 1; /* -1: none; 0: no transactions */
-        snprintf(key, sizeof key, "%d", ++model->next_id);
-        struct kit_batch batch = {.key = key,
-                                  .records = 1 + (int)draw(model, 3),
-                                  .value_bytes = (size_t)(1 + draw(model, 120))};
-        if (producer >= 0) {
-            batch.producer_id = 100 + producer;
-            batch.epoch = model->epoch[producer];
-            batch.sequence = sequence[producer];
-            batch.transactional = producer > 0;
-        }
-        struct pl_appended appended;
-        enum pl_err err = kit_stage(kit, batch, &appended);
-        if (err != PL_OK) {
-            return err;
-        }
-        CHECK(!appended.duplicate);
-        for (int64_t at = appended.first_offset; at < appended.end_offset; at++) {
-            remember_id(model, at, model->next_id);
-        }
-        if (producer >= 0) {
-            sequence[producer] += batch.records;
-            in_txn[producer] = producer > 0;
-        }
-    }
-    enum pl_err err = pl_log_write(kit->log);
-    if (err == PL_OK) {
-        memcpy(model->sequence, sequence, sizeof sequence);
-        memcpy(model->in_txn, in_txn, sizeof in_txn);
-    }
-    return err;
-}
-
 static enum pl_err end_transaction(struct model *model) {
     int producer = 1 + (int)draw(model, PRODUCERS - 1);
-    if (!model->in_txn[producer]) {
+    if (!model->producers.in_txn[producer]) {
         return PL_OK;
     }
     int64_t offset = kit_offsets(model->kit).log_end;
@@ -108,7 +69,7 @@ static enum pl_err end_transaction(struct model *model) {
     remember_id(model, offset, -1);
     err = pl_log_write(model->kit->log);
     if (err == PL_OK) {
-        model->in_txn[producer] = false;
+        model->producers.in_txn[producer] = false;
     }
     return err;
 }
@@ -149,6 +110,82 @@ static enum pl_err keep_house(struct model *model) {
     return err;
 }
 
+/* Each step is PL_OK, or an error after which the script goes on (no space) or ends (all others). */
+
+static enum pl_err stage_some(struct model *model, struct producers *after) {
+    int count = 1 + (int)draw(model, 4);
+    for (int i = 0; i < count; i++) {
+        char key[16];
+        int producer = (int)draw(model, PRODUCERS + 1) - 1; /* -1: none; 0: no transactions */
+        snprintf(key, sizeof key, "%d", ++model->next_id);
+        struct kit_batch batch = {.key = key,
+                                  .records = 1 + (int)draw(model, 3),
+                                  .value_bytes = (size_t)(1 + draw(model, 120))};
+        if (producer >= 0) {
+            batch.producer_id = 100 + producer;
+            batch.epoch = model->epoch[producer];
+            batch.sequence = after->sequence[producer];
+            batch.transactional = producer > 0;
+        }
+        struct pl_appended appended;
+        enum pl_err err = kit_stage(model->kit, batch, &appended);
+        if (err != PL_OK) {
+            return err;
+        }
+        CHECK(!appended.duplicate);
+        for (int64_t at = appended.first_offset; at < appended.end_offset; at++) {
+            remember_id(model, at, model->next_id);
+        }
+        if (producer >= 0) {
+            after->sequence[producer] += batch.records;
+            after->in_txn[producer] = producer > 0;
+        }
+    }
+    return PL_OK;
+}
+
+static enum pl_err append_some(struct model *model) {
+    struct producers after = model->producers;
+    enum pl_err err = stage_some(model, &after);
+    if (err == PL_OK) {
+        err = pl_log_write(model->kit->log);
+    }
+    if (err == PL_OK) {
+        model->producers = after;
+    }
+    return err;
+}
+
+/* While a write is under way more is appended, and time may bring other work. */
+static enum pl_err append_beside_a_write(struct model *model) {
+    struct pl_log *log = model->kit->log;
+    struct producers first = model->producers, second;
+    enum pl_err err = stage_some(model, &first);
+    struct pl_write *write;
+    if (err == PL_OK) {
+        err = pl_log_write_begin(log, &write);
+    }
+    if (err != PL_OK) {
+        return err;
+    }
+    second = first;
+    enum pl_err staged = stage_some(model, &second);
+    enum pl_err kept = PL_OK;
+    if (draw(model, 2) == 0) {
+        kept = draw(model, 2) == 0 ? keep_house(model) : flush_all(model);
+    }
+    pl_write_run(write);
+    err = pl_log_write_end(log, write);
+    if (err == PL_OK) {
+        model->producers = first;
+        err = staged == PL_OK ? pl_log_write(log) : staged;
+    }
+    if (err == PL_OK) {
+        model->producers = second;
+    }
+    return err != PL_OK ? err : kept;
+}
+
 /* As a follower that learns that its leader has less. */
 static enum pl_err truncate_some(struct model *model) {
     struct pl_log_offsets offsets = kit_offsets(model->kit);
@@ -173,8 +210,8 @@ static enum pl_err truncate_some(struct model *model) {
     }
     for (int i = 0; i < PRODUCERS; i++) { /* their sequences are not worth following back */
         model->epoch[i]++;
-        model->sequence[i] = 0;
-        model->in_txn[i] = false;
+        model->producers.sequence[i] = 0;
+        model->producers.in_txn[i] = false;
     }
     model->truncating = true;
     err = pl_log_truncate(model->kit->log, to);
@@ -231,6 +268,10 @@ static enum pl_err step(struct model *model) {
     case 8:
     case 9:
         return flush_all(model);
+    case 10:
+    case 11:
+    case 12:
+        return append_beside_a_write(model);
     default:
         return append_some(model);
     }

@@ -92,6 +92,48 @@ static void more_requests_than_reply_slots_are_all_answered(void) {
     close(other);
 }
 
+enum { BIG_REQUESTS = 24, BIG_PADDING = 1024 * 1024 };
+
+static void *send_big_requests(void *argument) {
+    int fd = *(const int *)argument;
+    uint8_t *bytes = malloc(SMALL_REQUEST_BYTES + BIG_PADDING);
+    for (int i = 0; i < BIG_REQUESTS; i++) {
+        send_bytes(fd, bytes, put_request(bytes, FAKE_WAIT, i, 100 + (uint32_t)i, BIG_PADDING));
+    }
+    free(bytes);
+    return NULL;
+}
+
+static void check_idle(int32_t correlation_id, int other) { /* after turns with nothing to read */
+    for (int i = 0; i < 20; i++) {
+        send_request(other, FAKE_ANSWER, correlation_id + i, 1);
+        check_reply(other, correlation_id + i, 1);
+    }
+}
+
+static void who_is_owed_answers_to_many_bytes_is_not_read(void) {
+    int waiting = dial(), other = dial();
+    pthread_t sender;
+    uint64_t before = counters_now().bytes_received;
+    CHECK_OK(pthread_create(&sender, NULL, send_big_requests, &waiting));
+    while (counters_now().bytes_received - before < PL_MAX_UNANSWERED_BYTES) {
+        check_idle(0, other);
+    }
+    check_idle(0, other);
+    CHECK(counters_now().bytes_received - before < PL_MAX_UNANSWERED_BYTES + 3 * BIG_PADDING);
+    struct pollfd readable = {.fd = waiting, .events = POLLIN};
+    for (int i = 0; i < BIG_REQUESTS; i++) { /* each lets one more in */
+        do {
+            send_request(other, FAKE_RELEASE, i, 100 + (uint32_t)i);
+            check_reply(other, i, 1);
+        } while (poll(&readable, 1, 1) == 0);
+        check_reply(waiting, i, 1);
+    }
+    CHECK_OK(pthread_join(sender, NULL));
+    close(waiting);
+    close(other);
+}
+
 static void a_control_request_is_told_with_its_header(void) {
     int fd = dial();
     send_request(fd, FAKE_CONTROL, 42, 7);
@@ -304,6 +346,7 @@ int main(void) {
     RUN(an_empty_answer_sends_nothing);
     RUN(a_reply_waits_for_those_before_it);
     RUN(more_requests_than_reply_slots_are_all_answered);
+    RUN(who_is_owed_answers_to_many_bytes_is_not_read);
     RUN(a_control_request_is_told_with_its_header);
     RUN(a_connection_is_not_served_before_its_control_request_is_answered);
     RUN(a_late_reply_does_not_reach_the_next_connection);

@@ -58,9 +58,9 @@ static void acks_0_is_not_answered_and_an_error_then_ends_the_connection(void) {
     single.produce.acks = 0;
     struct rig_reply reply = {0};
     CHECK_OK(rig_produce(&rig, &reply, &single.produce));
+    rig_turn(&rig);
     CHECK(reply.completed);
     CHECK_EQ(reply.length, 0);
-    rig_turn(&rig);
     single.part.topic = "nowhere";
     struct rig_reply refused = {0};
     CHECK_EQ(rig_produce(&rig, &refused, &single.produce), PL_ERR_CLOSED);
