@@ -74,7 +74,8 @@ TOOLS = (
     ),
     KafkaTool(
         "kafka-delegation-tokens", f"{PACKAGE}.DelegationTokenCommand",
-        "hand out tokens to log in with", _NO, "delegation tokens (keys 38 to 41) are not served",
+        "hand out tokens to log in with", _PART,
+        "says that tokens are switched off, as with Kafka without `delegation.token.secret.key`",
     ),
     KafkaTool(
         "kafka-delete-records", f"{PACKAGE}.DeleteRecordsCommand",

@@ -35,7 +35,7 @@ RunTool = Callable[..., str]
 
 @pytest.fixture
 def run_tool(broker: Broker, agent_of: Start, tmp_path: Path) -> RunTool:
-    """Kafka's command line tools as the super user; gives what one says that ended well."""
+    """Kafka's command line tools as the super user: what one says that ends with `code`."""
     config = tmp_path / "root.properties"
     config.write_text(
         "security.protocol=SASL_PLAINTEXT\n"
@@ -45,8 +45,9 @@ def run_tool(broker: Broker, agent_of: Start, tmp_path: Path) -> RunTool:
     )
     tools = Tools(Client(agent_of(kind_named("java")), broker.bootstrap))
 
-    def run(script: str, *arguments: str) -> str:
-        return tools(script, "--command-config", str(config), *arguments).stdout
+    def run(script: str, *arguments: str, code: int = 0) -> str:
+        ended = tools(script, "--command-config", str(config), *arguments, code=code)
+        return ended.stdout + ended.stderr
 
     return run
 
@@ -127,3 +128,8 @@ def test_a_user_of_kafka_configs_may_do_what_kafka_acls_allows(
     assert message is not None
     assert message.value() == b"value"
     consumer.close()
+
+
+def test_kafka_delegation_tokens_is_told_that_they_are_switched_off(run_tool: RunTool) -> None:
+    said = run_tool("kafka-delegation-tokens", "--create", "--max-life-time-period", "-1", code=1)
+    assert "DelegationTokenDisabledException" in said

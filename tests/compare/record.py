@@ -17,13 +17,11 @@ ONE_BROKER = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
 }
-# With the feature, Kafka has min.insync.replicas set for all brokers, and not for one.
-WITHOUT_FEATURES = ("--feature", "eligible.leader.replicas.version=0")
 
 
 def record(scene: str) -> None:
     with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
-        broker = KafkaBroker(Path(folder) / "kafka", WITHOUT_FEATURES, **SETTINGS, **ONE_BROKER)
+        broker = KafkaBroker(Path(folder) / "kafka", **SETTINGS, **ONE_BROKER)
         broker.start()
         try:
             answers_path(scene).write_text(as_text(play(scene, broker.address, PAUSE_S)))

@@ -10,6 +10,7 @@ from tests.compare.dialogue import Dialogue
 def play(d: Dialogue) -> None:
     _versions(d)
     _features(d)
+    _tokens(d)
     _quotas(d)
     _users(d)
     _access(d)
@@ -39,6 +40,30 @@ def _versions(d: Dialogue) -> None:
             )
     d.ask("handshake", "SaslHandshake", 1, by="sasl", mechanism="PLAIN")
     d.ask("authentication", "SaslAuthenticate", 2, by="sasl", auth_bytes=b"\0a\0b")
+
+
+def _tokens(d: Dialogue) -> None:
+    for version in (1, 2, 3):
+        fields = {"renewers": [], "max_lifetime_ms": -1}
+        if version == 3:
+            fields |= {"owner_principal_type": "User", "owner_principal_name": "anna"}
+        d.ask(f"create token v{version}", "CreateDelegationToken", version, **fields)
+        d.ask(f"tokens v{version}", "DescribeDelegationToken", version, owners=None)
+    for version in (1, 2):
+        d.ask(
+            f"renew token v{version}",
+            "RenewDelegationToken",
+            version,
+            hmac=b"x",
+            renew_period_ms=-1,
+        )
+        d.ask(
+            f"expire token v{version}",
+            "ExpireDelegationToken",
+            version,
+            hmac=b"x",
+            expiry_time_period_ms=-1,
+        )
 
 
 def _features(d: Dialogue) -> None:
@@ -72,6 +97,17 @@ def _features(d: Dialogue) -> None:
     update("of no kind", ("group.version", 1, 0))
     update("of kind -1", ("group.version", 1, -1))
     update("none")
+    eligible = "eligible.leader.replicas.version"
+    update("eligible leaders, as they are", (eligible, 1, upgrade))
+    update("eligible leaders, too high", (eligible, 2, upgrade), validate_only=True)
+    update("eligible leaders off", (eligible, 0, safe))
+    row = {"name": "min.insync.replicas", "config_operation": 0, "value": "2"}
+    broker = {"resource_type": 4, "resource_name": "1"}
+    resources = [broker | {"configs": [row]}]
+    d.ask("copies in sync of one broker", "IncrementalAlterConfigs", 1, resources=resources)
+    update("eligible leaders on again", (eligible, 1, upgrade))
+    resources = [broker | {"configuration_keys": [row["name"]]}]
+    d.ask("copies in sync of all", "DescribeConfigs", 4, resources=resources)
     update("one right, one wrong", ("transaction.version", 1, safe), ("nobody", 1, upgrade))
     update("without name", ("", 1, upgrade))
     for version in (1, 2):
@@ -187,6 +223,17 @@ def _users(d: Dialogue) -> None:
     alter("delete unknown", [("nobody", 1)])
     alter("delete by unknown mechanism", [("ann", 9)])
     alter("none")
+    alter("one mechanism", upsertions=[("joe", 1, 4096, password)])
+    both = ("joe", 1, 4096, password), ("joe", 2, 4096, bytes(64))
+    alter("both mechanisms", upsertions=both)
+    alter(
+        "both, one with few iterations",
+        upsertions=[("kim", 1, 4096, password), ("kim", 2, 1, b"p")],
+    )
+    alter("delete one and add the other", [("joe", 1)], [("joe", 2, 8192, bytes(64))])
+    alter("delete one there and one not", [("joe", 2), ("joe", 1)])
+    alter("two wrong in two ways", [("joe", 1)], [("joe", 2, 1, bytes(64))])
+    alter("unknown mechanism twice", upsertions=[("eve", 9, 4096, password)] * 2)
 
     def describe(title: str, users: Any) -> None:
         rows = None if users is None else [{"name": name} for name in users]
@@ -198,6 +245,7 @@ def _users(d: Dialogue) -> None:
     describe("unknown", ["nobody", "bob"])
     describe("twice", ["ann", "ann"])
     describe("empty", [""])
+    describe("some", ["joe", "kim"])
 
 
 def _access(d: Dialogue) -> None:

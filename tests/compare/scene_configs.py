@@ -276,6 +276,12 @@ def _steps(d: Dialogue) -> None:
     describe(d, "a topic below", TOPIC, "orders", keys=["retention.ms"])
     alter(d, "back", BROKER, "1", (DELETE, "log.retention.ms", None))
     alter(d, "back for all", BROKER, "", (DELETE, "log.retention.ms", None))
+    least = "min.insync.replicas"
+    alter(d, "copies in sync of all brokers", BROKER, "", (SET, least, "2"))
+    describe(d, "copies in sync of a topic", TOPIC, "orders", keys=[least])
+    alter(d, "copies in sync away, of all brokers", BROKER, "", (DELETE, least, None))
+    alter(d, "copies in sync away, of this broker", BROKER, "1", (DELETE, least, None))
+    alter(d, "copies in sync of all brokers back", BROKER, "", (SET, least, "1"))
     alter(d, "a group's", GROUP, "readers", (SET, "consumer.session.timeout.ms", "50000"))
     describe(d, "a group's", GROUP, "readers", keys=["consumer.session.timeout.ms"])
     alter(
@@ -322,6 +328,9 @@ def _replace(d: Dialogue) -> None:
     replace("of another broker", BROKER, "2", ("log.retention.ms", "1000"))
     replace("of this broker", BROKER, "1", ("log.retention.ms", "1000"))
     replace("of this broker back", BROKER, "1")
+    replace("of this broker's copies in sync", BROKER, "1", ("min.insync.replicas", "1"))
+    replace("of all brokers by nothing", BROKER, "")
+    describe(d, "all brokers, replaced", BROKER, "")
     replace("of resource type 1", 1, "x", ("log.retention.ms", "1000"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -31,9 +30,8 @@ def run_tool(name: str, *arguments: str) -> str:
 class KafkaBroker:
     """One broker that is its own controller, over a folder, which kafka-storage formats."""
 
-    def __init__(self, folder: Path, format_options: Sequence[str] = (), **settings: str) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         folder.mkdir()
-        self._format_options = format_options
         self.data_dir = folder / "data"
         self._properties = folder / "server.properties"
         self._log = folder / "server.log"
@@ -73,8 +71,7 @@ class KafkaBroker:
     def _format(self) -> None:
         storage = "kafka.tools.StorageTool"
         cluster_id = run_tool(storage, "random-uuid").strip()
-        options = ["-t", cluster_id, "-c", str(self._properties), *self._format_options]
-        run_tool(storage, "format", *options)
+        run_tool(storage, "format", "-t", cluster_id, "-c", str(self._properties))
 
     def stop(self) -> None:
         self._process.terminate()

@@ -8,10 +8,6 @@ files of keys say under "Not done". The generator refuses a key that is neither 
 from __future__ import annotations
 
 NOT_SERVED: dict[int, str] = {
-    38: "delegation tokens are not served",
-    39: "delegation tokens are not served",
-    40: "delegation tokens are not served",
-    41: "delegation tokens are not served",
     64: "the only broker is not taken out of its cluster",
     80: "there is no quorum of controllers to change",
     81: "there is no quorum of controllers to change",
@@ -212,9 +208,7 @@ BEHAVIOUR: tuple[tuple[str, str], ...] = (
         "Metadata",
         "Topics, settings, users, rules and quotas are in `metadata.db` (SQLite). There is no "
         "topic `__cluster_metadata` to read; DescribeQuorum gives the store's revision for its "
-        "offsets. Features of Kafka's own quorum and copies (`kraft.version`, "
-        "`eligible.leader.replicas.version`) are not offered, so `min.insync.replicas` is not "
-        "listed as set for every topic.",
+        "offsets. The feature of Kafka's own quorum (`kraft.version`) is not offered.",
     ),
     (
         "Features",

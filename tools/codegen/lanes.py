@@ -44,6 +44,10 @@ LANES: dict[int, str] = {
     35: "control",  # DescribeLogDirs
     36: "control",  # SaslAuthenticate
     37: "control",  # CreatePartitions
+    38: "control",  # CreateDelegationToken
+    39: "control",  # RenewDelegationToken
+    40: "control",  # ExpireDelegationToken
+    41: "control",  # DescribeDelegationToken
     42: "control",  # DeleteGroups
     43: "control",  # ElectLeaders
     44: "control",  # IncrementalAlterConfigs

@@ -30,7 +30,10 @@ _DOWNGRADES: Final = (2, 3)  # safe and unsafe: there is nothing that one could 
 
 async def handle(request: UpdateFeaturesRequest, context: RequestContext) -> UpdateFeaturesResponse:
     updates = [_update(item, context.version) for item in request.feature_updates]
-    await update_features(context.broker.metadata, updates, validate_only=request.validate_only)
+    broker = context.broker
+    await update_features(
+        broker.metadata, broker.config, updates, validate_only=request.validate_only
+    )
     response = UpdateFeaturesResponse(error_message=None)
     if context.version < 2:
         response.results = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pylog.cluster.image import Image, config_key, encode, topic_key
@@ -15,6 +15,8 @@ from pylog.protocol.errors import ApiError, ErrorCode
 
 Texts = Mapping[str, str]
 ALL_BROKERS: Final = ""
+ELIGIBLE_LEADERS: Final = "eligible.leader.replicas.version"
+MIN_IN_SYNC: Final = "min.insync.replicas"
 
 
 class ResourceType(enum.IntEnum):
@@ -64,7 +66,7 @@ class Configs:
             if text is None:
                 raise ApiError(ErrorCode.INVALID_REQUEST, f"Null value for setting {key}.")
         wanted = {key: text for key, text in texts.items() if text is not None}
-        await self._alter(kind, name, lambda table, now: wanted, validate_only)
+        await self._alter(kind, name, wanted, lambda table, now: wanted, validate_only)
 
     async def change(
         self, kind: int, name: str, changes: Sequence[ConfigChange], *, validate_only: bool = False
@@ -80,7 +82,7 @@ class Configs:
                 self._apply(table, after, change)
             return after
 
-        await self._alter(kind, name, apply, validate_only)
+        await self._alter(kind, name, names, apply, validate_only)
 
     def _apply(self, table: Table, texts: dict[str, str], change: ConfigChange) -> None:
         if change.operation == Operation.DELETE:
@@ -120,6 +122,7 @@ class Configs:
         self,
         kind: int,
         name: str,
+        keys: Collection[str],
         edit: Callable[[Table, Texts], Texts],
         validate_only: bool,
     ) -> None:
@@ -130,6 +133,8 @@ class Configs:
             before = image.config(scope, name)
             after = edit(table, before)
             self._check(table, name, before, after)
+            if table is BROKER and image.features.get(ELIGIBLE_LEADERS):
+                _check_in_common(name, keys, after)
             if validate_only or after == before:
                 return Proposal([])
             key = config_key(scope, name)
@@ -164,6 +169,19 @@ def _check_dynamic(option: Option, name: str) -> None:
     else:
         return
     raise ApiError(ErrorCode.INVALID_REQUEST, f"{option.name} {reason}.")
+
+
+def _check_in_common(name: str, keys: Collection[str], after: Texts) -> None:
+    """INVALID_CONFIG when the number of copies in sync would not be one for all brokers."""
+    if name == ALL_BROKERS and MIN_IN_SYNC not in after:
+        reason = "can't be taken away from all brokers"
+    elif name != ALL_BROKERS and MIN_IN_SYNC in keys:
+        reason = "can't be altered for one broker"
+    else:
+        return
+    raise ApiError(
+        ErrorCode.INVALID_CONFIG, f"{MIN_IN_SYNC} {reason} while {ELIGIBLE_LEADERS} is set."
+    )
 
 
 def check_topic_configs(config: BrokerConfig, overrides: Texts) -> None:

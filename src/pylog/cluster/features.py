@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from pylog.cluster.image import Image, encode, feature_key
+from pylog.cluster.configs import ALL_BROKERS, ELIGIBLE_LEADERS, MIN_IN_SYNC
+from pylog.cluster.image import Image, config_key, encode, feature_key
 from pylog.cluster.metadata import Metadata, Proposal
 from pylog.cluster.store import Write
+from pylog.config import BrokerConfig
 from pylog.protocol.errors import ApiError, ErrorCode
 
 
@@ -36,6 +38,9 @@ FEATURES: Final = {
         Feature("streams.version", 0, 1, 1),
         # 2: partitions take part by being written to, every end raises the epoch (KIP-890).
         Feature("transaction.version", 0, 2, 2),
+        # 1: the number of copies in sync is the same on all brokers (KIP-966). With one copy of
+        # each partition there is never an eligible leader beside the leader itself.
+        Feature(ELIGIBLE_LEADERS, 0, 1, 1),
     )
 }
 
@@ -48,8 +53,19 @@ class FeatureUpdate(NamedTuple):
     downgrade: bool
 
 
+def features_of_new_cluster(image: Image, config: BrokerConfig) -> list[Write]:
+    """Every feature at its default level, and the settings that come with them."""
+    levels = {item.name: item.default for item in FEATURES.values() if item.default}
+    writes = [Write(feature_key(name), encode(level), 0) for name, level in levels.items()]
+    return writes + _settings_in_common(image, config)
+
+
 async def update_features(
-    metadata: Metadata, updates: Sequence[FeatureUpdate], *, validate_only: bool = False
+    metadata: Metadata,
+    config: BrokerConfig,
+    updates: Sequence[FeatureUpdate],
+    *,
+    validate_only: bool = False,
 ) -> None:
     """Set the levels in one commit; ApiError for the first update that is not in order."""
     if len({update.name for update in updates}) != len(updates):
@@ -63,9 +79,27 @@ async def update_features(
             value = encode(update.level) if update.level else None
             if update.level != image.features.get(update.name, 0):
                 writes.append(Write(key, value, image.version(key)))
+                if update.name == ELIGIBLE_LEADERS and update.level:
+                    writes += _settings_in_common(image, config)
         return Proposal([] if validate_only else writes)
 
     await metadata.propose(plan)
+
+
+def _settings_in_common(image: Image, config: BrokerConfig) -> list[Write]:
+    """Make what ELIGIBLE_LEADERS wants alike on all brokers a setting of all, and of none alone."""
+    writes = []
+    for name, texts in image.configs_of("broker").items():
+        if name != ALL_BROKERS and MIN_IN_SYNC in texts:
+            rest = {key: text for key, text in texts.items() if key != MIN_IN_SYNC}
+            key = config_key("broker", name)
+            writes.append(Write(key, encode(rest) if rest else None, image.version(key)))
+    of_all = image.config("broker", ALL_BROKERS)
+    if MIN_IN_SYNC not in of_all:
+        key = config_key("broker", ALL_BROKERS)
+        value = encode({**of_all, MIN_IN_SYNC: str(config.integer(MIN_IN_SYNC))})
+        writes.append(Write(key, value, image.version(key)))
+    return writes
 
 
 def _check(image: Image, update: FeatureUpdate) -> None:

@@ -63,8 +63,8 @@ class Users:
     async def alter(
         self, deletions: Sequence[Deletion], upsertions: Sequence[Upsertion]
     ) -> dict[str, ApiError | None]:
-        """Alter credentials in one commit; a result for each user. One that is named twice, or
-        with anything that is wrong, is not altered."""
+        """Alter credentials in one commit; a result for each user: the first thing that is
+        wrong. One that is named twice, even with two mechanisms, is not altered."""
         items: list[Deletion | Upsertion] = [*deletions, *upsertions]
         counts = Counter(item.user for item in items)
         results: dict[str, ApiError | None] = {}
@@ -74,12 +74,13 @@ class Users:
             writes = []
             for item in items:
                 try:
+                    write = _write_of(image, item)
                     if counts[item.user] > 1:
                         raise _duplicate()
-                    writes.append(_write_of(image, item))
+                    writes.append(write)
                     results[item.user] = None
                 except ApiError as error:
-                    results[item.user] = error
+                    results.setdefault(item.user, error)
             return Proposal(writes)
 
         await self._metadata.propose(plan)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pylog.cluster.acls import Acls
 from pylog.cluster.configs import ALL_BROKERS, Configs
-from pylog.cluster.features import FEATURES
+from pylog.cluster.features import features_of_new_cluster
 from pylog.cluster.image import (
     CLUSTER_KEY,
     INTERNAL_TOPICS,
@@ -22,7 +22,6 @@ from pylog.cluster.image import (
     broker_key,
     encode,
     encode_broker,
-    feature_key,
 )
 from pylog.cluster.metadata import Metadata, Proposal
 from pylog.cluster.partitions import LocalPartitions
@@ -206,11 +205,7 @@ class Broker:
             writes = [Write(me, value, image.version(me), lease)]
             if not image.cluster_id:
                 writes.append(Write(CLUSTER_KEY, encode({"id": self._identity.cluster_id}), 0))
-                writes += [
-                    Write(feature_key(item.name), encode(item.default), 0)
-                    for item in FEATURES.values()
-                    if item.default
-                ]
+                writes += features_of_new_cluster(image, self.config)
             return Proposal(writes)
 
         await self.metadata.propose(plan)

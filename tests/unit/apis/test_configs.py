@@ -240,8 +240,9 @@ def test_a_setting_of_all_brokers_is_under_that_of_one(wire: Wire, unique: str) 
     key = "log.retention.ms"
     assert change(wire, "", (key, SET, "11"), kind=BROKER_TYPE) == (ErrorCode.NONE, None)
     assert setting(wire, unique, "retention.ms").config_source == Source.CLUSTER
-    (only,) = describe(wire, "", BROKER_TYPE).configs
-    assert (only.name, only.value, only.config_source) == (key, "11", Source.CLUSTER)
+    of_all = {entry.name: entry for entry in describe(wire, "", BROKER_TYPE).configs}
+    assert of_all.keys() == {key, "min.insync.replicas"}
+    assert (of_all[key].value, of_all[key].config_source) == ("11", Source.CLUSTER)
     assert change(wire, "1", (key, SET, "12"), kind=BROKER_TYPE) == (ErrorCode.NONE, None)
     entry = setting(wire, "1", key, BROKER_TYPE)
     assert (entry.value, entry.config_source) == ("12", Source.BROKER)

@@ -1,0 +1,21 @@
+"""ExpireDelegationToken: let a token end sooner (KIP-48). There are none.
+
+Version notes
+    1  the lowest served
+    2  flexible (KIP-482)
+"""
+
+from __future__ import annotations
+
+from pylog.apis._tokens import NEVER_MS, why_not
+from pylog.apis.context import RequestContext
+from pylog.protocol.messages.expire_delegation_token import (
+    ExpireDelegationTokenRequest,
+    ExpireDelegationTokenResponse,
+)
+
+
+async def handle(
+    request: ExpireDelegationTokenRequest, context: RequestContext
+) -> ExpireDelegationTokenResponse:
+    return ExpireDelegationTokenResponse(error_code=why_not(context), expiry_timestamp_ms=NEVER_MS)
