@@ -122,6 +122,44 @@ static enum pl_err flush_now(struct pl_log *log) {
     return pl_log_flush_end(log, flush);
 }
 
+/* What was found in the page cache, names included, is on the disk before it counts. */
+static enum pl_err flush_found(struct pl_log *log, int64_t recovery_point) {
+    enum pl_err err = log->folder_changed ? flush_now(log) : PL_OK;
+    log->flushed_end = log->log_end;
+    log->recovery_point = err == PL_OK ? log->log_end : recovery_point;
+    return err == PL_ERR_NO_SPACE ? PL_OK : err;
+}
+
+/* Whether the indexes of a segment that the next open would trust were made anew. */
+static bool has_rebuilt_below(const struct pl_log *log, int64_t recovery_point) {
+    int32_t first = pl_log_floor(log, recovery_point - 1);
+    for (int32_t i = 0; i < first; i++) {
+        if (!log->segments[i]->settled) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where an acknowledgement never meant the disk, nobody waits for it after a kill either: gigabytes
+ * may be in the page cache still. But what the next open counts on must be there, and names that
+ * were removed must not come back once the log has gone on without them. */
+static bool may_flush_later(const struct pl_log *log, int64_t recovery_point,
+                            const struct pl_log_recovered *report) {
+    return log->config.durability == PL_DURABILITY_OS && log->config.flush_messages > 1 &&
+           report->segments_scanned > 0 && report->segments_removed == 0 &&
+           !report->cut_below_recovery_point && log->doomed_count == 0 &&
+           !has_rebuilt_below(log, recovery_point);
+}
+
+/* The log is served before its next flush, which is due at once. */
+static void flush_later(struct pl_log *log, int64_t recovery_point) {
+    log->recovery_point = recovery_point < log->log_end ? recovery_point : log->log_end;
+    bool above = log->recovery_point > log->log_start;
+    log->flushed_end = above ? log->recovery_point : log->log_start;
+    log->roll_flush_due = true;
+}
+
 static enum pl_err open_folder(struct pl_log *log, const struct pl_log_open *open,
                                struct pl_log_recovered *report) {
     enum pl_err err = pl_store_create(open->fs, open->disposal, open->folder, &log->store);
@@ -140,20 +178,22 @@ static enum pl_err open_folder(struct pl_log *log, const struct pl_log_open *ope
     /* Nobody has flushed the folder's name before the first flush of a batch. */
     bool flushed_before = open->clean_shutdown || open->recovery_point > 0;
     log->parent_changed = log->parent_changed || log->segment_count == 0 || !flushed_before;
+    bool mended = log->folder_changed;
     if (err == PL_OK) {
         err = pl_log_recover(log, open, report);
     }
-    /* What was found in the page cache, names included, is on the disk before it counts. */
-    log->folder_changed = log->folder_changed || report->segments_scanned > 0;
     if (err != PL_OK) {
         return err;
     }
-    err = log->folder_changed ? flush_now(log) : PL_OK;
-    log->flushed_end = log->log_end;
-    log->recovery_point = err == PL_OK ? log->log_end : open->recovery_point;
+    log->folder_changed = log->folder_changed || report->segments_scanned > 0;
+    if (!mended && may_flush_later(log, open->recovery_point, report)) {
+        flush_later(log, open->recovery_point);
+    } else {
+        err = flush_found(log, open->recovery_point);
+    }
     bool known = open->cleaned_end <= log->log_end && open->cleaned_end > log->log_start;
     log->cleaned_end = known ? open->cleaned_end : 0;
-    return err == PL_ERR_NO_SPACE ? PL_OK : err;
+    return err;
 }
 
 enum pl_err pl_log_open(const struct pl_log_open *open, const struct pl_log_config *config,

@@ -1,6 +1,7 @@
 #include "log/scan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void pl_scan_open(struct pl_scan *scan, const struct pl_fs *fs, int fd, uint64_t from, uint64_t end,
                   void *buffer, size_t room) {
@@ -31,18 +32,24 @@ static enum pl_err fill(struct pl_scan *scan, uint64_t position, size_t n) {
     if (buffered(scan, position, n)) {
         return PL_OK;
     }
+    size_t kept = 0;
+    if (buffered(scan, position, 0)) { /* the begin of it is there */
+        size_t passed = (size_t)(position - scan->filled_at);
+        kept = scan->filled - passed;
+        memmove(scan->buffer, scan->buffer + passed, kept);
+    }
     uint64_t left = scan->end - position;
     size_t wanted = left < scan->room ? (size_t)left : scan->room;
     size_t got = 0;
     scan->filled = 0;
-    enum pl_err err =
-        scan->fs->read_at(scan->fs->context, scan->fd, scan->buffer, wanted, position, &got);
+    enum pl_err err = scan->fs->read_at(scan->fs->context, scan->fd, scan->buffer + kept,
+                                        wanted - kept, position + kept, &got);
     if (err != PL_OK) {
         return err;
     }
     scan->filled_at = position;
-    scan->filled = got;
-    return got >= n ? PL_OK : PL_ERR_CORRUPT;
+    scan->filled = kept + got;
+    return scan->filled >= n ? PL_OK : PL_ERR_CORRUPT;
 }
 
 static uint8_t *at(const struct pl_scan *scan, uint64_t position) {

@@ -102,11 +102,48 @@ static void a_killed_process_loses_nothing_that_was_written(void) {
     kit_end(kit);
 }
 
+static void only_fsync_durability_waits_for_a_flush_of_what_a_killed_process_left(void) {
+    for (int os = 0; os < 2; os++) {
+        struct kit *kit = kit_begin();
+        kit->config.segment_bytes = 20000;
+        kit->config.durability = os ? PL_DURABILITY_OS : PL_DURABILITY_FSYNC;
+        kit_open(kit, false);
+        fill(kit, 300);
+        int64_t end = kit_offsets(kit).log_end;
+        kit_abandon(kit);
+        kit_open(kit, false);
+        CHECK_EQ(kit_offsets(kit).recovery_point, os ? 0 : end);
+        CHECK_EQ(kit_offsets(kit).flushed_end, os ? 0 : end);
+        CHECK_EQ(pl_log_flush_due(kit->log, kit->now.wall_ms), os != 0);
+        CHECK_EQ(kit_read(kit, 0, end, 5000), end);
+        kit_flush(kit);
+        CHECK_EQ(kit_offsets(kit).recovery_point, end);
+        CHECK(!pl_log_flush_due(kit->log, kit->now.wall_ms));
+        kit_end(kit);
+    }
+}
+
+static void batches_that_cross_the_blocks_of_a_scan_are_found_whole(void) {
+    struct kit *kit = kit_begin();
+    kit_open(kit, false);
+    for (int i = 0; i < 300; i++) { /* their ends come at all places within a block */
+        kit_append(kit, (struct kit_batch){.value_bytes = 1 + (size_t)i * 211 % 60000});
+    }
+    kit_abandon(kit);
+    kit_open(kit, false);
+    CHECK(kit->recovered.bytes_scanned > 4 * 1024 * 1024);
+    CHECK_EQ(kit->recovered.bytes_cut, 0);
+    CHECK_EQ(kit_offsets(kit).log_end, 300);
+    kit_end(kit);
+}
+
 int main(void) {
     RUN(an_empty_folder_is_an_empty_log);
     RUN(staged_batches_become_readable_by_write_and_durable_by_flush);
     RUN(every_offset_is_found_whatever_the_slice_size);
     RUN(a_clean_close_is_opened_without_a_scan);
     RUN(a_killed_process_loses_nothing_that_was_written);
+    RUN(only_fsync_durability_waits_for_a_flush_of_what_a_killed_process_left);
+    RUN(batches_that_cross_the_blocks_of_a_scan_are_found_whole);
     return check_end();
 }
