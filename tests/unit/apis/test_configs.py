@@ -235,6 +235,13 @@ def test_a_resource_is_altered_once_in_a_request(wire: Wire, unique: str) -> Non
         assert [item.error_code for item in answers] == [ErrorCode.INVALID_REQUEST] * 2
 
 
+def test_settings_come_in_the_order_of_the_question(wire: Wire) -> None:
+    asked = ["num.partitions", "nobody.knows", "default.replication.factor"]
+    for keys in (asked, asked[::-1], [*asked, "num.partitions"]):
+        told = [entry.name for entry in describe(wire, "1", BROKER_TYPE, keys).configs]
+        assert told == list(dict.fromkeys(key for key in keys if key != "nobody.knows"))
+
+
 def test_a_setting_of_all_brokers_is_under_that_of_one(wire: Wire, unique: str) -> None:
     make_topic(wire, unique)
     key = "log.retention.ms"
