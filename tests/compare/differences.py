@@ -19,6 +19,82 @@ _UNFORESEEN = {
     "name=a b), (error_code=INVALID_TOPIC_EXCEPTION)]",
 }
 
+_FAILED_STREAMS = {
+    "joins with a tag twice": "member_id=member-2 member_epoch=* task_offset_interval_ms=60000 "
+    "active_tasks=[(subtopology_id=0 partitions=[0, 1])] standby_tasks=[] warmup_tasks=[]",
+    "topology of epoch -1": "error_code=STREAMS_INVALID_TOPOLOGY_EPOCH",
+} | {
+    f"topology with {title}": "error_code=STREAMS_INVALID_TOPOLOGY"
+    for part in (
+        "a part twice",
+        "partitions together out of range",
+        "partitions together below zero",
+    )
+    for title in (part, f"{part}, again")
+}
+for _title in ("topology with a changelog twice", "topology with a changelog twice, again"):
+    _FAILED_STREAMS[_title] = _FAILED_STREAMS["joins with a tag twice"]
+_REPLACED_TWICE = "(error_code=INVALID_REQUEST resource_type=2 resource_name=t)"
+_UNFORESEEN |= {("streams", title): answer for title, answer in _FAILED_STREAMS.items()} | {
+    ("repeated", "join by a protocol twice"): "generation_id=1 protocol_name=range "
+    "leader=member-2 member_id=member-2 members=[(member_id=member-2 metadata=32)]",
+    ("repeated", "mark a partition"): "markers=[(producer_id=producer-2 topics=[(name=t "
+    "partitions=[(-), (-)])])]",
+    ("repeated", "mark a topic"): "markers=[(producer_id=producer-2 topics=[(name=t "
+    "partitions=[(-)]), (name=t partitions=[(-)])])]",
+    **{
+        ("repeated", f"a resource replaced{how}"): f"responses=[{_REPLACED_TWICE}, "
+        f"{_REPLACED_TWICE}]"
+        for how in ("", " in two ways")
+    },
+}
+
+_PRODUCED = "responses=[({} partition_responses=[{}])]"
+_NO_TOPIC = "error_code=UNKNOWN_TOPIC_OR_PARTITION"
+_OF_ID = "topic_id=topic-1"
+_FETCHED = "responses=[({} partitions=[{}])]"
+_TOPIC_MARKED = "(producer_id=producer-2 topics=[(name=t partitions=[(-)])])"
+_EACH_ANSWERED = {
+    "produce a partition": _PRODUCED.format("name=p", "(-), (-)"),
+    "produce a partition, and another": _PRODUCED.format("name=p", "(-), (-), (index=1)"),
+    "produce a topic": "responses=[(name=p partition_responses=[(-)]), "
+    "(name=p partition_responses=[(index=1)])]",
+    "produce a topic with its partition": "responses=[(name=p partition_responses=[(-)]), "
+    "(name=p partition_responses=[(-)])]",
+    "produce a partition by id": _PRODUCED.format("topic_id=topic-3", "(-), (-)"),
+    "produce an unknown one": _PRODUCED.format("name=no", f"({_NO_TOPIC}), ({_NO_TOPIC})"),
+    "produce a partition that is not there": _PRODUCED.format(
+        "name=p", f"(index=9 {_NO_TOPIC}), (index=9 {_NO_TOPIC})"
+    ),
+    "ends after that": "topics=[(name=p partitions=[(offset=9 leader_epoch=0), "
+    "(partition_index=1 offset=2 leader_epoch=0)])]",
+    "produce the same in it": _PRODUCED.format("name=t", "(-), (-)"),
+    "fetch a partition": _FETCHED.format(_OF_ID, "(-), (-)"),
+    "fetch a partition at two offsets": _FETCHED.format(
+        _OF_ID, "(-), (error_code=OFFSET_OUT_OF_RANGE)"
+    ),
+    "fetch a partition at two offsets, turned": _FETCHED.format(
+        _OF_ID, "(-), (error_code=OFFSET_OUT_OF_RANGE)"
+    ),
+    "fetch a partition by name": _FETCHED.format("topic=t", "(-), (-)"),
+    "fetch a topic": _FETCHED.format(_OF_ID, "(-), (-)"),
+    "fetch an unknown topic": _FETCHED.format("topic=no", f"({_NO_TOPIC}), ({_NO_TOPIC})"),
+    "fetch a partition in a new session": _FETCHED.format(_OF_ID, "(-), (-)"),
+    "mark a producer": f"markers=[{_TOPIC_MARKED}, {_TOPIC_MARKED}]",
+}
+_TWICE = {("repeated", title): answer for title, answer in _EACH_ANSWERED.items()}
+
+_TOLD_AGAIN = {
+    ("streams", f"m with a task {how}"): _FAILED_STREAMS["joins with a tag twice"]
+    for how in ("twice", "in two roles")
+}
+
+_FORGOTTEN = {
+    ("streams", f"joins with an endpoint{how}"): _FAILED_STREAMS["joins with a tag twice"]
+    + " endpoint_information_epoch=1"
+    for how in ("", " of port 0", " without host")
+}
+
 _PACKED = {
     ("partitions", "produce with gzip that is none"): "responses=[(name=damaged "
     "partition_responses=[(current_leader=(-))])]",
@@ -60,9 +136,25 @@ _FIXED |= _of_broker("background.threads=20", "INVALID_REQUEST")
 
 REASONS = (
     (
-        "What Kafka has not foreseen is an unknown error of the server there, and no mistake of "
-        "its client; pylog says what is wrong.",
+        "What Kafka has not foreseen is an unknown error of the server there, or a closed "
+        "connection, and no mistake of its client; pylog says what is wrong, or takes the last "
+        "that is named.",
         _UNFORESEEN,
+    ),
+    (
+        "A partition that is named twice in one Produce or Fetch, or a producer in one "
+        "WriteTxnMarkers, is answered twice. Kafka keeps one of them: of two batches in a Produce "
+        "the first is lost without a word.",
+        _TWICE,
+    ),
+    (
+        "A member of a streams group that reports other tasks than its own is told its tasks.",
+        _TOLD_AGAIN,
+    ),
+    (
+        "The epoch of endpoints begins with the first member of a streams group; Kafka forgets "
+        "the change that comes with a group's first member.",
+        _FORGOTTEN,
     ),
     (
         "pylog does not unpack what it need not change: a batch is checked by its header and its "

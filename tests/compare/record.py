@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.compare.scenes import SCENES, SETTINGS, answers_path, as_text, play
+from tests.compare.scenes import SCENES, answers_path, as_text, play, settings_of
 from tests.support.kafka import KafkaBroker
 
 PAUSE_S = 0.3
@@ -21,7 +21,7 @@ ONE_BROKER = {
 
 def record(scene: str) -> None:
     with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
-        broker = KafkaBroker(Path(folder) / "kafka", **SETTINGS, **ONE_BROKER)
+        broker = KafkaBroker(Path(folder) / "kafka", **settings_of(scene), **ONE_BROKER)
         broker.start()
         try:
             answers_path(scene).write_text(as_text(play(scene, broker.address, PAUSE_S)))

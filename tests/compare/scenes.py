@@ -11,7 +11,7 @@ from tests.compare.dialogue import Dialogue
 SCENES = tuple(
     path.stem.removeprefix("scene_") for path in sorted(Path(__file__).parent.glob("scene_*.py"))
 )
-SETTINGS = {
+_SETTINGS = {
     "node.id": "1",
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
@@ -20,7 +20,18 @@ SETTINGS = {
     "transaction.state.log.num.partitions": "2",
     "share.coordinator.state.topic.num.partitions": "2",
 }
+_SETTINGS_OF = {
+    "streams": {
+        "group.streams.assignment.interval.ms": "0",
+        "group.streams.initial.rebalance.delay.ms": "0",
+    },
+}
 _SEPARATOR = " -> "
+
+
+def settings_of(scene: str) -> dict[str, str]:
+    """Settings of the broker that a scene is played to."""
+    return _SETTINGS | _SETTINGS_OF.get(scene, {})
 
 
 def play(scene: str, address: str, pause_s: float = 0.0) -> dict[str, str]:

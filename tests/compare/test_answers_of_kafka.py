@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from tests.compare.differences import DIFFERENCES
-from tests.compare.scenes import SCENES, SETTINGS, play, recorded
+from tests.compare.scenes import SCENES, play, recorded, settings_of
 
 from pylog.testing import Broker
 
@@ -19,7 +19,7 @@ def test_answers_are_those_of_kafka(scene: str) -> None:
         if of == scene:
             assert expected[title] != answer, f"no difference: {title}"
             expected[title] = answer
-    with Broker(SETTINGS) as broker:
+    with Broker(settings_of(scene)) as broker:
         answers = play(scene, broker.bootstrap)
     assert answers.keys() == expected.keys()
     wrong = {title: (answers[title], expected[title]) for title in answers}

@@ -240,7 +240,9 @@ def of_topic(topic: str) -> list[tuple[Message, str]]:
             "topics.error_code",
         ),
         (
-            delete_topics.DeleteTopicsRequest(topics=[delete_topics.DeleteTopicState(name=topic)]),
+            delete_topics.DeleteTopicsRequest(
+                topics=[delete_topics.DeleteTopicState(name=topic)], timeout_ms=10_000
+            ),
             "responses.error_code",
         ),
         (
@@ -251,7 +253,8 @@ def of_topic(topic: str) -> list[tuple[Message, str]]:
         ),
         (
             create_partitions.CreatePartitionsRequest(
-                topics=[create_partitions.CreatePartitionsTopic(name=topic, count=2)]
+                timeout_ms=10_000,
+                topics=[create_partitions.CreatePartitionsTopic(name=topic, count=2)],
             ),
             "results.error_code",
         ),

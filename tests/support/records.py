@@ -57,7 +57,7 @@ def fetch(wire: Wire, topic: str, index: int = 0, offset: int = 0) -> bytes | in
 
 
 def delete_topic(wire: Wire, name: str) -> None:
-    request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name)])
+    request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name)], timeout_ms=30_000)
     assert wire.ask(request).responses[0].error_code == ErrorCode.NONE
 
 

@@ -1,9 +1,18 @@
-"""The mutation quota of clients that make and delete partitions (KIP-599)."""
+"""What changes of topics and partitions share: their time, and their quota (KIP-599)."""
 
 from __future__ import annotations
 
 from pylog.apis.context import RequestContext
-from pylog.protocol.errors import ApiError
+from pylog.protocol.errors import ApiError, ErrorCode
+
+
+def is_too_late(timeout_ms: int) -> bool:
+    """Whether a change is over before it begins: nothing is done, and nothing is looked at."""
+    return timeout_ms <= 0
+
+
+def too_late() -> ApiError:
+    return ApiError(ErrorCode.REQUEST_TIMED_OUT, "A change takes more time than none.")
 
 
 def charge(context: RequestContext, mutations: int, *, strict_from: int) -> None:

@@ -60,22 +60,26 @@ async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOf
     twice = repeated(
         (topic.name, item.partition_index) for topic in request.topics for item in topic.partitions
     )
-    topics = []
+    wanted: dict[str, dict[int, ListOffsetsPartition]] = {}
     for topic in request.topics:
+        partitions = wanted.setdefault(topic.name, {})
+        partitions |= {item.partition_index: item for item in topic.partitions}
+    topics = []
+    for name, partitions in wanted.items():
         answers = []
-        for item in {item.partition_index: item for item in topic.partitions}.values():
+        for item in partitions.values():
             answer = ListOffsetsPartitionResponse(partition_index=item.partition_index)
             try:
-                if (topic.name, item.partition_index) in twice:
+                if (name, item.partition_index) in twice:
                     raise ApiError(ErrorCode.INVALID_REQUEST)
-                found = await _find(request, topic.name, item, context)
+                found = await _find(request, name, item, context)
                 answer.offset, answer.timestamp = found.offset, found.timestamp_ms
                 if context.version >= _EPOCH_VERSION:
                     answer.leader_epoch = found.leader_epoch
             except (ApiError, EngineError) as error:
                 answer.error_code = code_of(error)
             answers.append(answer)
-        topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+        topics.append(ListOffsetsTopicResponse(name=name, partitions=answers))
     return ListOffsetsResponse(topics=topics)
 
 

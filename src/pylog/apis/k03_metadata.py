@@ -43,7 +43,8 @@ async def handle(request: MetadataRequest, context: RequestContext) -> MetadataR
     else:
         may_create = request.allow_auto_topic_creation or context.version < 4
         named = {(item.name, item.topic_id): item for item in wanted}
-        topics = [await _find(item, may_create, context) for item in named.values()]
+        found = [await _find(item, may_create, context) for item in named.values()]
+        topics = list({(topic.name, topic.topic_id): topic for topic in found}.values())
     if request.include_topic_authorized_operations:
         for topic in topics:
             if topic.error_code == ErrorCode.NONE:

@@ -7,7 +7,7 @@ Version notes
     2  the lowest served; 4 counts of -1 take the broker's defaults (KIP-464)
     5  the answer tells counts and settings (KIP-525); 7 the topic id (KIP-516)
 Not done
-    timeout_ms: the answer waits for the commit, however long.
+    timeout_ms above 0: the answer waits for the commit, however long.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pylog.apis._mutations import charge
+from pylog.apis._mutations import charge, is_too_late, too_late
 from pylog.apis.context import RequestContext
 from pylog.cluster.topics import CreatedTopic, NewTopic, duplicates
 from pylog.config import Source
@@ -33,6 +33,9 @@ _STRICT_FROM: Final = 6
 
 
 async def handle(request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
+    if is_too_late(request.timeout_ms):
+        names = dict.fromkeys(topic.name for topic in request.topics)
+        return CreateTopicsResponse(topics=[_refuse(name, too_late()) for name in names])
     twice = duplicates([topic.name for topic in request.topics])
     answers = [
         _refuse(name, ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name."))

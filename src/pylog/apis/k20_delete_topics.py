@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pylog.apis._mutations import charge
+from pylog.apis._mutations import charge, is_too_late, too_late
 from pylog.apis.context import RequestContext
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.message import ZERO_UUID
@@ -37,13 +37,17 @@ async def handle(request: DeleteTopicsRequest, context: RequestContext) -> Delet
     for state in wanted:
         topic = state.name if state.name is not None else names.get(state.topic_id)
         by_topic.setdefault(state.topic_id if topic is None else topic, []).append(state)
-    responses = [await _answer(states, context) for states in by_topic.values()]
+    responses = [await _answer(states, request.timeout_ms, context) for states in by_topic.values()]
     return DeleteTopicsResponse(responses=responses)
 
 
-async def _answer(states: list[DeleteTopicState], context: RequestContext) -> DeletableTopicResult:
+async def _answer(
+    states: list[DeleteTopicState], timeout_ms: int, context: RequestContext
+) -> DeletableTopicResult:
     """To all that names one topic."""
     try:
+        if is_too_late(timeout_ms):
+            raise too_late()
         if len(states) > 1:
             raise ApiError(ErrorCode.INVALID_REQUEST, "The topic is named more than once.")
         return await _delete(states[0], context)

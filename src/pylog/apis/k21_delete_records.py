@@ -32,19 +32,23 @@ _NONE: Final = -1
 
 
 async def handle(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
-    topics = []
+    wanted: dict[str, dict[int, DeleteRecordsPartition]] = {}  # the last that is asked of each
     for topic in request.topics:
+        partitions = wanted.setdefault(topic.name, {})
+        partitions |= {item.partition_index: item for item in topic.partitions}
+    topics = []
+    for name, partitions in wanted.items():
         results = []
-        for item in {item.partition_index: item for item in topic.partitions}.values():
+        for item in partitions.values():
             result = DeleteRecordsPartitionResult(
                 partition_index=item.partition_index, low_watermark=_NONE
             )
             try:
-                result.low_watermark = await _delete(topic.name, item, context)
+                result.low_watermark = await _delete(name, item, context)
             except (ApiError, EngineError) as error:
                 result.error_code = code_of(error)
             results.append(result)
-        topics.append(DeleteRecordsTopicResult(name=topic.name, partitions=results))
+        topics.append(DeleteRecordsTopicResult(name=name, partitions=results))
     await context.broker.partitions.checkpoint()
     return DeleteRecordsResponse(topics=topics)
 

@@ -56,16 +56,25 @@ async def _result(
     transaction: AddPartitionsToTxnTransaction, context: RequestContext
 ) -> AddPartitionsToTxnResult:
     partitions = [(topic.name, index) for topic in transaction.topics for index in topic.partitions]
+    topics = transaction.topics
     missing = [p for p in partitions if not partition_exists(context, *p)]
     if missing:
+        topics = _each_once(partitions)
         codes = dict.fromkeys(partitions, ErrorCode.OPERATION_NOT_ATTEMPTED)
         codes.update(dict.fromkeys(missing, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
     else:
         codes = await _ask(transaction, partitions, context)
     return AddPartitionsToTxnResult(
         transactional_id=transaction.transactional_id,
-        topic_results=_by_topic(transaction.topics, codes),
+        topic_results=_by_topic(topics, codes),
     )
+
+
+def _each_once(partitions: Sequence[TopicPartition]) -> list[AddPartitionsToTxnTopic]:
+    indexes: dict[str, dict[int, None]] = {}
+    for name, index in partitions:
+        indexes.setdefault(name, {})[index] = None
+    return [AddPartitionsToTxnTopic(name=name, partitions=list(indexes[name])) for name in indexes]
 
 
 async def _ask(

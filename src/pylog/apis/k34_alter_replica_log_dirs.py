@@ -29,20 +29,25 @@ async def handle(
     request: AlterReplicaLogDirsRequest, context: RequestContext
 ) -> AlterReplicaLogDirsResponse:
     folders = {str(item.path.absolute()): item for item in context.broker.dirs.online}
-    results: dict[str, AlterReplicaLogDirTopicResult] = {}
-    for wanted in request.dirs:
-        folder = folders.get(wanted.path)
-        for topic in wanted.topics:
-            result = results.setdefault(
-                topic.name, AlterReplicaLogDirTopicResult(topic_name=topic.name)
+    wanted: dict[str, dict[int, DataFolder | None]] = {}  # where to, by topic and partition
+    for place in request.dirs:
+        folder = folders.get(place.path)
+        for topic in place.topics:
+            wanted.setdefault(topic.name, {}).update(dict.fromkeys(topic.partitions, folder))
+    return AlterReplicaLogDirsResponse(
+        results=[
+            AlterReplicaLogDirTopicResult(
+                topic_name=name,
+                partitions=[
+                    AlterReplicaLogDirPartitionResult(
+                        partition_index=index, error_code=_code(context, name, index, folder)
+                    )
+                    for index, folder in partitions.items()
+                ],
             )
-            result.partitions += [
-                AlterReplicaLogDirPartitionResult(
-                    partition_index=index, error_code=_code(context, topic.name, index, folder)
-                )
-                for index in topic.partitions
-            ]
-    return AlterReplicaLogDirsResponse(results=list(results.values()))
+            for name, partitions in wanted.items()
+        ]
+    )
 
 
 def _code(context: RequestContext, topic: str, index: int, folder: DataFolder | None) -> ErrorCode:

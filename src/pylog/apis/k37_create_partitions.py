@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pylog.apis._mutations import charge
+from pylog.apis._mutations import charge, is_too_late, too_late
 from pylog.apis.context import RequestContext
 from pylog.cluster.topics import duplicates
 from pylog.protocol.errors import ApiError, ErrorCode
@@ -33,6 +33,8 @@ async def handle(
     for topic in {topic.name: topic for topic in request.topics}.values():
         result = CreatePartitionsTopicResult(name=topic.name)
         try:
+            if is_too_late(request.timeout_ms):
+                raise too_late()
             if topic.name in twice:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
             await _grow(topic, request.validate_only, context)

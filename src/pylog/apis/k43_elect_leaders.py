@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pylog.apis._mutations import is_too_late
 from pylog.apis.context import RequestContext
 from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.elect_leaders import (
@@ -30,13 +31,21 @@ async def handle(request: ElectLeadersRequest, context: RequestContext) -> Elect
     response = ElectLeadersResponse()
     if request.election_type not in (_PREFERRED, _UNCLEAN):
         response.error_code = ErrorCode.INVALID_REQUEST
+    late = is_too_late(request.timeout_ms)
+    if late:
+        response.error_code = ErrorCode.REQUEST_TIMED_OUT
     if request.topic_partitions is None:
         topics = context.broker.metadata.image.topics.values()
         wanted = [(topic.name, list(range(len(topic.partitions)))) for topic in topics]
     else:
         wanted = [(item.topic, item.partitions) for item in request.topic_partitions]
     for topic, indexes in wanted:
-        results = [_elect(topic, index, request.election_type, context) for index in indexes]
+        results = [
+            PartitionResult(partition_id=index, error_code=ErrorCode.REQUEST_TIMED_OUT)
+            if late
+            else _elect(topic, index, request.election_type, context)
+            for index in indexes
+        ]
         if request.topic_partitions is None:
             results = [r for r in results if r.error_code != ErrorCode.ELECTION_NOT_NEEDED]
         response.replica_election_results.append(

@@ -10,6 +10,7 @@ Version notes
 
 from __future__ import annotations
 
+from pylog.apis._mutations import is_too_late, too_late
 from pylog.apis.context import RequestContext
 from pylog.cluster.topics import check_replicas
 from pylog.protocol.errors import ApiError, ErrorCode
@@ -25,13 +26,15 @@ from pylog.protocol.messages.alter_partition_reassignments import (
 async def handle(
     request: AlterPartitionReassignmentsRequest, context: RequestContext
 ) -> AlterPartitionReassignmentsResponse:
+    late = is_too_late(request.timeout_ms)
     return AlterPartitionReassignmentsResponse(
+        error_code=ErrorCode.REQUEST_TIMED_OUT if late else ErrorCode.NONE,
         allow_replication_factor_change=request.allow_replication_factor_change,
         error_message=None,
         responses=[
             ReassignableTopicResponse(
                 name=topic.name,
-                partitions=[_answer(topic.name, item, context) for item in topic.partitions],
+                partitions=[_answer(topic.name, item, late, context) for item in topic.partitions],
             )
             for topic in request.topics
         ],
@@ -39,10 +42,12 @@ async def handle(
 
 
 def _answer(
-    topic: str, item: ReassignablePartition, context: RequestContext
+    topic: str, item: ReassignablePartition, late: bool, context: RequestContext
 ) -> ReassignablePartitionResponse:
     answer = ReassignablePartitionResponse(partition_index=item.partition_index, error_message=None)
     try:
+        if late:
+            raise too_late()
         _check(topic, item, context)
     except ApiError as error:
         answer.error_code, answer.error_message = error.code, error.message

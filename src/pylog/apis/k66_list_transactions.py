@@ -26,7 +26,9 @@ async def handle(
 ) -> ListTransactionsResponse:
     known = {state.shown for state in TxnState}
     response = ListTransactionsResponse(
-        unknown_state_filters=[state for state in request.state_filters if state not in known]
+        unknown_state_filters=[
+            state for state in dict.fromkeys(request.state_filters) if state not in known
+        ]
     )
     pattern = _compiled(request.transactional_id_pattern)
     now_ms = wall_ms()

@@ -9,7 +9,7 @@ Version notes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pylog.apis.context import RequestContext
 from pylog.coordinator.share_group_state import SharedTopic, ShareGroup
@@ -46,10 +46,11 @@ def _describe(
     except ApiError as error:
         answer.error_code, answer.error_message = error.code, error.message
         return answer
+    wanted: dict[str, dict[int, None]] = {}  # each partition once
     if asked.topics is None:
-        wanted = {topic.name: sorted(topic.partitions) for topic in read.values()}
-    else:
-        wanted = {topic.topic_name: topic.partitions for topic in asked.topics}
+        wanted = {topic.name: dict.fromkeys(sorted(topic.partitions)) for topic in read.values()}
+    for topic in asked.topics or ():
+        wanted.setdefault(topic.topic_name, {}).update(dict.fromkeys(topic.partitions))
     answer.topics = [
         _describe_topic(asked.group_id, name, partitions, context)
         for name, partitions in wanted.items()
@@ -69,7 +70,7 @@ def _read_by(group_id: str, context: RequestContext) -> Mapping[bytes, SharedTop
 
 
 def _describe_topic(
-    group_id: str, name: str, partitions: list[int], context: RequestContext
+    group_id: str, name: str, partitions: Iterable[int], context: RequestContext
 ) -> DescribeShareGroupOffsetsResponseTopic:
     topic = context.broker.metadata.image.topics.get(name)
     topic_id = ZERO_UUID if topic is None else topic.topic_id
@@ -90,7 +91,10 @@ def _tell(
     told: DescribeShareGroupOffsetsResponsePartition,
     context: RequestContext,
 ) -> None:
-    host = context.broker.coordinators.share_states.host_of(key.text())
+    states = context.broker.coordinators.share_states
+    if not states.exist:  # no state has ever been stored
+        return
+    host = states.host_of(key.text())
     state: ShareState | None = host.look(lambda shard: shard.states.get(key))
     if state is None or state.start_offset == UNSET:
         return

@@ -67,9 +67,11 @@ async def update_features(
     *,
     validate_only: bool = False,
 ) -> None:
-    """Set the levels in one commit; ApiError for the first update that is not in order."""
-    if len({update.name for update in updates}) != len(updates):
-        raise ApiError(ErrorCode.INVALID_REQUEST, "A feature is given more than once.")
+    """Set the levels in one commit; ApiError for the first update that is not in order.
+
+    Of a feature that is given more than once the last level holds.
+    """
+    updates = list({update.name: update for update in updates}.values())
 
     def plan(image: Image) -> Proposal:
         writes = []

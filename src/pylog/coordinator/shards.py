@@ -108,6 +108,11 @@ class Shards(Generic[S]):
 
     # ---- steps ----
 
+    @property
+    def exist(self) -> bool:
+        """Whether the topic has been made: it is when the first coordinator is asked for."""
+        return self._image is not None
+
     def index_of(self, key: str) -> int:
         if self._image is None:
             raise ApiError(ErrorCode.NOT_COORDINATOR)

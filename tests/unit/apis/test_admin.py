@@ -148,7 +148,10 @@ def test_features_go_down_and_up_again(wire: Wire) -> None:
         ([("no.such", 1, UPGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
         ([("metadata.version", 999, UPGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
         ([("metadata.version", 8, UPGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
-        ([("metadata.version", 8, SAFE_DOWNGRADE)] * 2, ErrorCode.INVALID_REQUEST),
+        (
+            [("metadata.version", 8, SAFE_DOWNGRADE), ("metadata.version", 999, UPGRADE)],
+            ErrorCode.INVALID_UPDATE_VERSION,
+        ),
         (
             [("metadata.version", 8, SAFE_DOWNGRADE), ("no.such", 1, UPGRADE)],
             ErrorCode.INVALID_UPDATE_VERSION,

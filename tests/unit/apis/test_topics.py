@@ -25,6 +25,8 @@ from pylog.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTop
 from pylog.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from pylog.testing import Broker
 
+TIMEOUT_MS = 30_000
+
 
 def create(wire: Wire, name: str, *, validate_only: bool = False, **fields: Any) -> Any:
     topic = CreatableTopic(**{"name": name, "num_partitions": 1, "replication_factor": 1, **fields})
@@ -42,10 +44,11 @@ def partitions_of(wire: Wire, name: str) -> int | None:
 
 
 def delete(wire: Wire, *names: str, version: int = 6) -> list[int]:
+    request = DeleteTopicsRequest(timeout_ms=TIMEOUT_MS)
     if version >= 6:
-        request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name) for name in names])
+        request.topics = [DeleteTopicState(name=name) for name in names]
     else:
-        request = DeleteTopicsRequest(topic_names=list(names))
+        request.topic_names = list(names)
     return [item.error_code for item in wire.ask(request, version).responses]
 
 
@@ -167,7 +170,9 @@ def test_a_request_makes_what_it_can(wire: Wire, unique: str) -> None:
 def grow(wire: Wire, name: str, count: int, given: Any = None, validate_only: bool = False) -> int:
     assignments = given and [CreatePartitionsAssignment(broker_ids=item) for item in given]
     topic = CreatePartitionsTopic(name=name, count=count, assignments=assignments)
-    request = CreatePartitionsRequest(topics=[topic], validate_only=validate_only)
+    request = CreatePartitionsRequest(
+        topics=[topic], validate_only=validate_only, timeout_ms=TIMEOUT_MS
+    )
     (result,) = wire.ask(request).results
     code: int = result.error_code
     return code
@@ -223,7 +228,7 @@ def test_a_deleted_topic_is_gone_with_its_records(wire: Wire, unique: str, versi
 def test_a_topic_is_deleted_by_its_id(wire: Wire, unique: str) -> None:
     topic_id = make_topic(wire, unique)
     states = [DeleteTopicState(topic_id=i) for i in (topic_id, b"\1" * 16)]
-    found, unknown = wire.ask(DeleteTopicsRequest(topics=states)).responses
+    found, unknown = wire.ask(DeleteTopicsRequest(topics=states, timeout_ms=TIMEOUT_MS)).responses
     assert (found.error_code, found.name) == (ErrorCode.NONE, unique)
     assert unknown.error_code == ErrorCode.UNKNOWN_TOPIC_ID
 
@@ -234,7 +239,7 @@ def test_what_can_not_be_deleted_is_refused(wire: Wire, unique: str, broker: Bro
     assert delete(wire, unknown) == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
     assert delete(wire, unique, unique) == [ErrorCode.INVALID_REQUEST]
     both = DeleteTopicState(name=unique, topic_id=b"\1" * 16)
-    answer = wire.ask(DeleteTopicsRequest(topics=[both, DeleteTopicState()]))
+    answer = wire.ask(DeleteTopicsRequest(topics=[both, DeleteTopicState()], timeout_ms=TIMEOUT_MS))
     assert [item.error_code for item in answer.responses] == [ErrorCode.INVALID_REQUEST] * 2
     assert partitions_of(wire, unique) == 1
 
@@ -251,3 +256,18 @@ def test_deletion_can_be_disabled(unique: str, version: int, code: ErrorCode) ->
 def test_an_internal_topic_is_not_deleted(wire: Wire) -> None:
     make_topic(wire, "__consumer_offsets")
     assert delete(wire, "__consumer_offsets") == [ErrorCode.INVALID_REQUEST]
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -1])
+def test_a_change_without_time_is_not_made(wire: Wire, unique: str, timeout_ms: int) -> None:
+    make_topic(wire, unique, 1)
+    topics = [CreatableTopic(name=f"{unique}-new", num_partitions=1, replication_factor=1)]
+    grown = [CreatePartitionsTopic(name=unique, count=2)]
+    gone = [DeleteTopicState(name=unique)]
+    [made] = wire.ask(CreateTopicsRequest(topics=topics, timeout_ms=timeout_ms)).topics
+    [larger] = wire.ask(CreatePartitionsRequest(topics=grown, timeout_ms=timeout_ms)).results
+    [deleted] = wire.ask(DeleteTopicsRequest(topics=gone, timeout_ms=timeout_ms)).responses
+    codes = {made.error_code, larger.error_code, deleted.error_code}
+    assert codes == {ErrorCode.REQUEST_TIMED_OUT}
+    assert partitions_of(wire, unique) == 1
+    assert partitions_of(wire, f"{unique}-new") is None

@@ -18,7 +18,7 @@ from pylog.testing import Broker
 
 
 def delete_topic(wire: Wire, name: str) -> None:
-    request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name)])
+    request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name)], timeout_ms=30_000)
     assert wire.ask(request).responses[0].error_code == 0
 
 
