@@ -45,14 +45,17 @@ def broker(tmp_path: Path, durability: str) -> Iterator[BrokerProcess]:
 
 @pytest.fixture
 def loads(broker: BrokerProcess) -> Iterator[list[AnyLoad]]:
-    """Both kinds of producers, a topic each, of small segments, and somebody who reads them."""
+    """Both kinds of producers, a topic each, of small segments, and somebody who reads them; and
+    one of large batches, which are written by workers."""
     for topic in ("plain", "transactions"):
         create_topic(broker.address, topic, **{"internal.segment.bytes": "65536"})
+    create_topic(broker.address, "large", **{"segment.bytes": "1048576"})
     loads: list[AnyLoad] = [
         IdempotentLoad(broker.address, "plain"),
         Watcher(broker.address, "plain"),
         TransactionalLoad(broker.address, "transactions"),
         Watcher(broker.address, "transactions"),
+        IdempotentLoad(broker.address, "large", value_bytes=100_000, pause_s=0.05),
     ]
     yield loads
     for load in loads:
