@@ -16,6 +16,7 @@ enum {
     PL_MAX_DIRECT_WRITE_BYTES = 64 * 1024, /* of the reactor to a log; more is a worker's */
     PL_MAX_UNANSWERED_BYTES = 16 * 1024 * 1024, /* of requests of one connection; then it is not
                                                    read */
+    PL_MAX_ALL_UNANSWERED_BYTES = 128 * 1024 * 1024, /* of all; then each has one at a time */
     PL_MAX_REPLY_SLOTS = 1024,    /* requests in flight of one connection; then it is not read */
     PL_MAX_EVENTS_PER_STEP = 512, /* of one epoll_wait */
     PL_MAX_IOV = 1024,            /* IOV_MAX of Linux */

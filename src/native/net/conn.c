@@ -191,6 +191,8 @@ void pl_conn_close(struct pl_conn *conn) {
     pl_timer_clear(&reactor->timers, &conn->idle);
     pl_timer_clear(&reactor->timers, &conn->unmute);
     conn->control = NULL;
+    reactor->unanswered_bytes -= conn->unanswered_bytes;
+    conn->unanswered_bytes = 0;
     pl_reply_queue_cancel(&conn->replies, &reactor->slots);
     pl_chain_drop(&conn->out);
     tell_closed(conn);
@@ -234,19 +236,30 @@ static void refuse(struct pl_conn *conn) {
 
 /* ---- frames ---- */
 
+static bool is_owed_too_much(const struct pl_conn *conn) {
+    bool crowded = conn->reactor->unanswered_bytes > PL_MAX_ALL_UNANSWERED_BYTES;
+    return conn->unanswered_bytes > (crowded ? 0 : PL_MAX_UNANSWERED_BYTES);
+}
+
+/* Bytes of its requests that wait for their answers. */
+static void count_unanswered(struct pl_conn *conn, size_t more, size_t less) {
+    conn->unanswered_bytes += more - less;
+    conn->reactor->unanswered_bytes += more - less;
+}
+
 static bool is_stalled(const struct pl_conn *conn) {
     return conn->state != PL_CONN_OPEN || conn->reactor->draining || conn->control != NULL ||
            conn->asking ||
            conn->verifying || conn->muted_until_ms > conn->reactor->now_ms ||
            conn->replies.count >= PL_MAX_REPLY_SLOTS || conn->out.length > PL_MAX_UNSENT_BYTES ||
-           conn->unanswered_bytes > PL_MAX_UNANSWERED_BYTES;
+           is_owed_too_much(conn);
 }
 
 static void on_complete(struct pl_reply *reply, struct pl_chain *chain) {
     struct pl_reply_slot *slot = (struct pl_reply_slot *)reply;
     pl_reactor_assert(slot->conn->reactor);
     pl_conn_mute(slot->conn, reply->throttle_ms);
-    slot->conn->unanswered_bytes -= slot->request_bytes;
+    count_unanswered(slot->conn, 0, slot->request_bytes);
     pl_reply_slot_finish(slot, chain);
     pl_reactor_add_dirty(slot->conn->reactor, slot->conn);
 }
@@ -305,7 +318,7 @@ static enum pl_err answer(struct pl_conn *conn, const struct pl_request *request
         return PL_ERR_MEMORY;
     }
     slot->request_bytes = request->length;
-    conn->unanswered_bytes += request->length;
+    count_unanswered(conn, request->length, 0);
     slot->reply = (struct pl_reply){
         .complete = on_complete,
         .connection = conn->handle,

@@ -64,6 +64,7 @@ struct pl_reactor { /* owned by the engine */
     struct pl_arena arena;
     struct pl_reply_store slots;
     struct pl_conn_table conns;
+    size_t unanswered_bytes; /* of all connections */
     struct pl_conn *first_ready, *last_ready; /* have a turn to take, oldest first */
     struct pl_conn *dirty;                    /* have something to send or to finish */
     struct pl_conn *dead;                     /* closed in this turn */

@@ -134,6 +134,58 @@ static void who_is_owed_answers_to_many_bytes_is_not_read(void) {
     close(other);
 }
 
+enum { CROWD = 12 }; /* together they would be owed half as much again as all may be */
+
+struct crowd {
+    int fds[CROWD];
+    uint8_t *bytes; /* of one request */
+    size_t n, sent[CROWD];
+};
+
+/* Sends what there is room for. */
+static void push_all(struct crowd *crowd) {
+    for (int i = 0; i < CROWD; i++) {
+        size_t at = crowd->sent[i] % crowd->n;
+        ssize_t sent = send(crowd->fds[i], crowd->bytes + at, crowd->n - at,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        crowd->sent[i] += sent > 0 ? (size_t)sent : 0;
+    }
+}
+
+static void while_all_are_owed_much_each_has_one_request_at_a_time(void) {
+    struct crowd crowd = {.bytes = malloc(SMALL_REQUEST_BYTES + BIG_PADDING)};
+    crowd.n = put_request(crowd.bytes, FAKE_WAIT, 0, 1000, BIG_PADDING);
+    int other = dial();
+    uint64_t before = counters_now().bytes_received;
+    for (int i = 0; i < CROWD; i++) {
+        crowd.fds[i] = dial();
+    }
+    while (counters_now().bytes_received - before < PL_MAX_ALL_UNANSWERED_BYTES) {
+        push_all(&crowd);
+    }
+    for (int i = 0; i < 5 * CROWD; i++) {
+        push_all(&crowd);
+        check_idle(0, other); /* who is owed nothing is served */
+    }
+    uint64_t received = counters_now().bytes_received - before;
+    CHECK(received < PL_MAX_ALL_UNANSWERED_BYTES + (CROWD + 2) * (uint64_t)BIG_PADDING);
+    uint64_t closed = counters_now().connections_closed;
+    for (int i = 0; i < CROWD; i++) {
+        const struct linger reset = {.l_onoff = 1}; /* an end of input is not read, a reset is told */
+        CHECK_OK(setsockopt(crowd.fds[i], SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
+        close(crowd.fds[i]);
+    }
+    free(crowd.bytes);
+    while (counters_now().connections_closed - closed < CROWD) {
+        check_idle(0, other);
+    }
+    send_request(other, FAKE_WAIT, 1, 2000); /* what they were owed no longer counts */
+    send_request(other, FAKE_RELEASE, 2, 2000);
+    check_reply(other, 1, 1);
+    check_reply(other, 2, 1);
+    close(other);
+}
+
 static void a_control_request_is_told_with_its_header(void) {
     int fd = dial();
     send_request(fd, FAKE_CONTROL, 42, 7);
@@ -347,6 +399,7 @@ int main(void) {
     RUN(a_reply_waits_for_those_before_it);
     RUN(more_requests_than_reply_slots_are_all_answered);
     RUN(who_is_owed_answers_to_many_bytes_is_not_read);
+    RUN(while_all_are_owed_much_each_has_one_request_at_a_time);
     RUN(a_control_request_is_told_with_its_header);
     RUN(a_connection_is_not_served_before_its_control_request_is_answered);
     RUN(a_late_reply_does_not_reach_the_next_connection);
