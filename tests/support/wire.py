@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import select
 import socket
 import struct
 from typing import Any
@@ -73,6 +74,10 @@ class Wire:
                 raise Closed
             data += part
         return bytes(data)
+
+    def has_something(self) -> bool:
+        """Whether an answer, or the end of the connection, is there already."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def is_closed_by_peer(self) -> bool:
         """Waits until the broker has closed the connection; bytes instead are an error."""

@@ -69,7 +69,11 @@ static void on_idle(struct pl_timer *timer) {
 static void on_unmute(struct pl_timer *timer) {
     struct pl_conn *conn =
         (struct pl_conn *)((char *)timer - offsetof(struct pl_conn, unmute));
-    pl_reactor_add_ready(conn->reactor, conn);
+    if (conn->turned_away) {
+        pl_conn_close(conn);
+    } else {
+        pl_reactor_add_ready(conn->reactor, conn);
+    }
 }
 
 void pl_conn_mute(struct pl_conn *conn, int32_t throttle_ms) {
@@ -146,8 +150,9 @@ static void ask_to_admit(struct pl_conn *conn) {
     }
 }
 
-enum pl_err pl_conn_open(struct pl_reactor *reactor, const struct pl_transport_kind *kind,
-                         uint8_t listener, const struct pl_accepted *accepted) {
+static enum pl_err begin(struct pl_reactor *reactor, const struct pl_transport_kind *kind,
+                         uint8_t listener, const struct pl_accepted *accepted,
+                         struct pl_conn **begun) {
     pl_reactor_assert(reactor);
     struct pl_transport refused = {.kind = kind, .fd = accepted->fd};
     struct pl_conn *conn = conn_create(reactor, kind, listener, accepted);
@@ -166,10 +171,30 @@ enum pl_err pl_conn_open(struct pl_reactor *reactor, const struct pl_transport_k
         pl_timer_set(&reactor->timers, &conn->idle, idle_end_ms(conn));
     }
     PL_COUNT(reactor->counters.connections_opened, 1);
-    if (conn->asking) {
+    *begun = conn;
+    return PL_OK;
+}
+
+enum pl_err pl_conn_open(struct pl_reactor *reactor, const struct pl_transport_kind *kind,
+                         uint8_t listener, const struct pl_accepted *accepted) {
+    struct pl_conn *conn = NULL;
+    enum pl_err err = begin(reactor, kind, listener, accepted, &conn);
+    if (err == PL_OK && conn->asking) {
         ask_to_admit(conn);
     }
-    return PL_OK;
+    return err;
+}
+
+enum pl_err pl_conn_turn_away(struct pl_reactor *reactor, const struct pl_transport_kind *kind,
+                              uint8_t listener, const struct pl_accepted *accepted,
+                              int32_t wait_ms) {
+    struct pl_conn *conn = NULL;
+    enum pl_err err = begin(reactor, kind, listener, accepted, &conn);
+    if (err == PL_OK) {
+        conn->turned_away = true;
+        pl_conn_mute(conn, wait_ms);
+    }
+    return err;
 }
 
 static void tell_closed(struct pl_conn *conn) {

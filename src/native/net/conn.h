@@ -70,6 +70,7 @@ struct pl_conn { /* owned by the reactor's table */
     bool told_python; /* had a control request: a CLOSED event is due */
     bool is_ready, is_dirty; /* in the reactor's list */
     struct pl_conn *next_ready, *next_dirty, *next_dead;
+    bool turned_away;        /* never read: closed when it is no longer muted */
     struct pl_timer idle, unmute;
     uint64_t muted_until_ms; /* by a quota */
     uint64_t active_ms;
@@ -80,6 +81,12 @@ struct pl_conn { /* owned by the reactor's table */
 PL_MUST_CHECK enum pl_err pl_conn_open(struct pl_reactor *reactor,
                                        const struct pl_transport_kind *kind, uint8_t listener,
                                        const struct pl_accepted *accepted);
+/* Lets a client wait and closes on it (KIP-612): one that is closed at once comes back at once.
+ * Takes the descriptor whatever it returns. */
+PL_MUST_CHECK enum pl_err pl_conn_turn_away(struct pl_reactor *reactor,
+                                            const struct pl_transport_kind *kind,
+                                            uint8_t listener, const struct pl_accepted *accepted,
+                                            int32_t wait_ms);
 /* Its share of a turn: one read, and the frames that are whole. */
 void pl_conn_take_turn(struct pl_conn *conn);
 /* Sends what is due; closes when nothing is left to be done. */

@@ -7,6 +7,8 @@
 #include "broker/broker.h"
 #include "broker/quota.h"
 
+enum { PL_MAX_TURN_AWAY_MS = 1000 }; /* one window of a quota, as in Kafka */
+
 /* ---- accepting ---- */
 
 static bool is_full(const struct pl_reactor *reactor) {
@@ -19,24 +21,36 @@ static void refuse(struct pl_reactor *reactor, const struct pl_accepted *accepte
     transport.kind->close(&transport);
 }
 
-/* Connections of an address above its quota (KIP-612) are not let in, and not counted. */
-static bool comes_too_often(const struct pl_reactor *reactor, const struct pl_accepted *accepted) {
+/* Connections of an address above its quota (KIP-612) are not let in, and not counted. Returns for
+ * how long they are kept waiting, 0: let in. */
+static int32_t wait_of(const struct pl_reactor *reactor, const struct pl_accepted *accepted) {
     struct pl_quotas *quotas = pl_broker_quotas(reactor->broker);
     const struct pl_quota_client client = {.user = "",
                                            .client_id = accepted->peer,
                                            .client_id_length = (uint32_t)strlen(accepted->peer)};
-    if (pl_quotas_charge(quotas, PL_QUOTA_CONNECTION, &client, 1, reactor->now_ns) == 0) {
-        return false;
+    int32_t wait_ms = pl_quotas_charge(quotas, PL_QUOTA_CONNECTION, &client, 1, reactor->now_ns);
+    if (wait_ms == 0) {
+        return 0;
     }
     pl_quotas_refund(quotas, PL_QUOTA_CONNECTION, &client, 1, reactor->now_ns);
-    return true;
+    return wait_ms < PL_MAX_TURN_AWAY_MS ? wait_ms : PL_MAX_TURN_AWAY_MS;
 }
 
 static void admit(struct pl_reactor *reactor, uint8_t listener,
                   const struct pl_accepted *accepted) {
-    if (is_full(reactor) || comes_too_often(reactor, accepted)) {
+    if (is_full(reactor)) {
         refuse(reactor, accepted);
-    } else if (pl_conn_open(reactor, &pl_transport_tcp, listener, accepted) != PL_OK) {
+        return;
+    }
+    const struct pl_transport_kind *kind = &pl_transport_tcp;
+    int32_t wait_ms = wait_of(reactor, accepted);
+    enum pl_err err = wait_ms > 0
+                          ? pl_conn_turn_away(reactor, kind, listener, accepted, wait_ms)
+                          : pl_conn_open(reactor, kind, listener, accepted);
+    if (wait_ms > 0) {
+        PL_COUNT(reactor->counters.connections_refused, 1);
+    }
+    if (err != PL_OK) {
         PL_COUNT(reactor->counters.connections_refused, 1);
         pl_reactor_warn(reactor, "a connection was refused: out of memory");
     }

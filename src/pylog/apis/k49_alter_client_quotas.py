@@ -3,11 +3,12 @@
 Behaviour
     All entries that are in order are altered in one commit; the others get their own error, an
     entity that is named twice one for both. The answer comes when the quotas are in force.
+    A connection of an address above its connection_creation_rate is let wait, at most a second,
+    and closed (KIP-612).
 Version notes
     0 and 1 differ in their encoding only.
 Not done
-    A connection of an address above its connection_creation_rate is closed at once, where Kafka
-    lets it wait first. The windows of rates are Kafka's defaults, eleven of a second.
+    The windows of rates are Kafka's defaults, eleven of a second.
 """
 
 from __future__ import annotations
