@@ -95,6 +95,28 @@ _FORGOTTEN = {
     for how in ("", " of port 0", " without host")
 }
 
+_LOCKED = "acquisition_lock_timeout_ms=* responses=[(topic_id={} partitions=[({})])]"
+_GONE = "error_code=UNKNOWN_TOPIC_ID current_leader=(-)"
+_GONE_TWICE = "error_code=UNKNOWN_TOPIC_ID acknowledge_" + _GONE
+_DELETED = {
+    ("share_topics", f"{name}: {what} when it is gone"): _LOCKED.format(topic, answer)
+    for name, topic in (("fetched", "topic-1"), ("replaced", "topic-3"))
+    for what, answer in (("fetches", _GONE), ("accepts", _GONE_TWICE))
+}
+
+_AT_ONCE = {
+    ("share_topics", "shortened: accepts what is deleted"): _LOCKED.format(
+        "topic-4",
+        "current_leader=(-) acquired_records=[(first_offset=4 last_offset=5 delivery_count=1)]",
+    ),
+    ("share_topics", "offsets of it"): "groups=[(group_id=shortened topics=[(topic_name=shortened "
+    "topic_id=topic-4 partitions=[(start_offset=4)])])]",
+    ("share_topics", "shortened: gets what is new"): _LOCKED.format(
+        "topic-4",
+        "current_leader=(-) acquired_records=[(first_offset=6 last_offset=6 delivery_count=1)]",
+    ),
+}
+
 _PACKED = {
     ("partitions", "produce with gzip that is none"): "responses=[(name=damaged "
     "partition_responses=[(current_leader=(-))])]",
@@ -155,6 +177,17 @@ REASONS = (
         "The epoch of endpoints begins with the first member of a streams group; Kafka forgets "
         "the change that comes with a group's first member.",
         _FORGOTTEN,
+    ),
+    (
+        "A topic that is deleted during a share session is unknown by its id, as it was asked for, "
+        "to fetches as to acknowledgements; and one of the same name that was made since is "
+        "another. Kafka looks for the name when it fetches.",
+        _DELETED,
+    ),
+    (
+        "The start of a share partition follows that of the log at once; in Kafka a fetch that "
+        "finds nothing moves it, and the next one is served.",
+        _AT_ONCE,
     ),
     (
         "pylog does not unpack what it need not change: a batch is checked by its header and its "

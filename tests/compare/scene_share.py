@@ -110,6 +110,8 @@ class Reader:
         answer = self._d.ask(
             f"{self.name}: {title}", api, 2, by=self.name, hidden=("records",), **asked
         )
+        if answer is None:
+            return None
         if answer.error_code == 0 and asked["share_session_epoch"] == self.epoch:
             self.epoch += 1
         return answer

@@ -162,7 +162,9 @@ class ShareStateShard:
         if write.state_epoch < state.state_epoch:
             raise ApiError(ErrorCode.FENCED_STATE_EPOCH)
         out = Effects()
-        self._write_change(key, state, write, now_ms, out)
+        # Who leads is settled by reading: a write leaves that as it is.
+        kept = replace(write, leader_epoch=state.leader_epoch)
+        self._write_change(key, state, kept, now_ms, out)
         out.reply(promise, None)
         return out
 

@@ -84,6 +84,14 @@ def test_old_leaders_and_old_states_are_fenced(world: World[ShareStateShard]) ->
     assert refused.value.code == ErrorCode.FENCED_LEADER_EPOCH
 
 
+def test_who_leads_is_settled_by_reading(world: World[ShareStateShard]) -> None:
+    read(world, leader_epoch=5)
+    write(world, StateWrite(9, 1, 0))
+    assert read(world, leader_epoch=5).leader_epoch == 5
+    world.restart()
+    assert read(world, leader_epoch=5).leader_epoch == 5
+
+
 def test_deleted_state_is_gone_after_a_restart_too(world: World[ShareStateShard]) -> None:
     world.ask(lambda shard, p, now: shard.delete(KEY, p))
     world.restart()
