@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pylog.cluster.image import PartitionImage
 from pylog.engine.partition import Partition
@@ -46,6 +46,21 @@ def led_here(
 def code_of(error: ApiError | EngineError) -> ErrorCode:
     """The error code to answer with."""
     return ErrorCode(error.code)
+
+
+class _OfPartition(Protocol):
+    partition_index: int
+
+
+_Item = TypeVar("_Item", bound=_OfPartition)
+
+
+def last_of_each(topics: Iterable[tuple[str, Iterable[_Item]]]) -> dict[str, dict[int, _Item]]:
+    """What a request asks of partitions, by topic and partition; of each what it asks last."""
+    wanted: dict[str, dict[int, _Item]] = {}
+    for name, items in topics:
+        wanted.setdefault(name, {}).update((item.partition_index, item) for item in items)
+    return wanted
 
 
 def repeated(items: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:

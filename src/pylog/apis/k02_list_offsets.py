@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from pylog.apis._partitions import code_of, led_here, repeated
+from pylog.apis._partitions import code_of, last_of_each, led_here, repeated
 from pylog.apis.context import RequestContext
 from pylog.engine.partition import Partition
 from pylog.engine.values import EngineError
@@ -60,10 +60,7 @@ async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOf
     twice = repeated(
         (topic.name, item.partition_index) for topic in request.topics for item in topic.partitions
     )
-    wanted: dict[str, dict[int, ListOffsetsPartition]] = {}
-    for topic in request.topics:
-        partitions = wanted.setdefault(topic.name, {})
-        partitions |= {item.partition_index: item for item in topic.partitions}
+    wanted = last_of_each((topic.name, topic.partitions) for topic in request.topics)
     topics = []
     for name, partitions in wanted.items():
         answers = []

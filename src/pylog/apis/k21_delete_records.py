@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pylog.apis._partitions import code_of, led_here
+from pylog.apis._partitions import code_of, last_of_each, led_here
 from pylog.apis.context import RequestContext
 from pylog.engine.values import EngineError
 from pylog.options import TOPIC
@@ -32,10 +32,7 @@ _NONE: Final = -1
 
 
 async def handle(request: DeleteRecordsRequest, context: RequestContext) -> DeleteRecordsResponse:
-    wanted: dict[str, dict[int, DeleteRecordsPartition]] = {}  # the last that is asked of each
-    for topic in request.topics:
-        partitions = wanted.setdefault(topic.name, {})
-        partitions |= {item.partition_index: item for item in topic.partitions}
+    wanted = last_of_each((topic.name, topic.partitions) for topic in request.topics)
     topics = []
     for name, partitions in wanted.items():
         results = []

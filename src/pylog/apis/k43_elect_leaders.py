@@ -31,8 +31,7 @@ async def handle(request: ElectLeadersRequest, context: RequestContext) -> Elect
     response = ElectLeadersResponse()
     if request.election_type not in (_PREFERRED, _UNCLEAN):
         response.error_code = ErrorCode.INVALID_REQUEST
-    late = is_too_late(request.timeout_ms)
-    if late:
+    if is_too_late(request.timeout_ms):
         response.error_code = ErrorCode.REQUEST_TIMED_OUT
     if request.topic_partitions is None:
         topics = context.broker.metadata.image.topics.values()
@@ -40,12 +39,7 @@ async def handle(request: ElectLeadersRequest, context: RequestContext) -> Elect
     else:
         wanted = [(item.topic, item.partitions) for item in request.topic_partitions]
     for topic, indexes in wanted:
-        results = [
-            PartitionResult(partition_id=index, error_code=ErrorCode.REQUEST_TIMED_OUT)
-            if late
-            else _elect(topic, index, request.election_type, context)
-            for index in indexes
-        ]
+        results = [_elect(topic, index, request, context) for index in indexes]
         if request.topic_partitions is None:
             results = [r for r in results if r.error_code != ErrorCode.ELECTION_NOT_NEEDED]
         response.replica_election_results.append(
@@ -54,10 +48,14 @@ async def handle(request: ElectLeadersRequest, context: RequestContext) -> Elect
     return response
 
 
-def _elect(topic: str, index: int, kind: int, context: RequestContext) -> PartitionResult:
-    broker = context.broker
+def _elect(
+    topic: str, index: int, request: ElectLeadersRequest, context: RequestContext
+) -> PartitionResult:
+    broker, kind = context.broker, request.election_type
     found = broker.metadata.image.topics.get(topic)
-    if found is None or not 0 <= index < len(found.partitions):
+    if is_too_late(request.timeout_ms):
+        code, message = ErrorCode.REQUEST_TIMED_OUT, "An election takes more time than none."
+    elif found is None or not 0 <= index < len(found.partitions):
         code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "No such partition."
     elif kind not in (_PREFERRED, _UNCLEAN):
         code, message = ErrorCode.INVALID_REQUEST, "Unknown type of election."
