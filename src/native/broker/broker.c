@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/fetch.h"
+#include "broker/held_flushes.h"
 #include "broker/state.h"
 #include "pylog/codec.h"
 
@@ -31,6 +32,7 @@ enum pl_err pl_broker_create(const struct pl_broker_options *options, struct pl_
         return PL_ERR_MEMORY;
     }
     broker->options = *options;
+    broker->held_until_ns = UINT64_MAX;
     pl_ring_init(&broker->woken);
     enum pl_err err = pl_quotas_create(&broker->quotas);
     if (err == PL_OK) {
@@ -95,8 +97,13 @@ static void settle_touched(struct pl_broker *broker) {
 
 void pl_broker_before_sleep(struct pl_broker *broker) {
     settle_touched(broker);
+    pl_held_flushes_end_turn(broker);
     pl_fetch_serve_woken(broker);
     broker->now_ms = 0;
+}
+
+uint64_t pl_broker_next_ns(const struct pl_broker *broker) {
+    return broker->held_until_ns;
 }
 
 int64_t pl_broker_now_ms(struct pl_broker *broker) {
@@ -107,9 +114,13 @@ int64_t pl_broker_now_ms(struct pl_broker *broker) {
     return broker->now_ms;
 }
 
-uint64_t pl_broker_monotonic_ms(const struct pl_broker *broker) {
+uint64_t pl_broker_monotonic_ns(const struct pl_broker *broker) {
     const struct pl_clock *clock = broker->options.clock;
-    return clock->monotonic_ns(clock->context) / NS_PER_MS;
+    return clock->monotonic_ns(clock->context);
+}
+
+uint64_t pl_broker_monotonic_ms(const struct pl_broker *broker) {
+    return pl_broker_monotonic_ns(broker) / NS_PER_MS;
 }
 
 void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_kind kind) {

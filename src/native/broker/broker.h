@@ -73,6 +73,8 @@ void pl_broker_destroy(struct pl_broker *broker); /* closes the logs that are st
 
 /* Once a turn, after the last request and before sends and sleep. */
 void pl_broker_before_sleep(struct pl_broker *broker);
+/* When the next turn has to be, at the latest, by the monotonic clock; UINT64_MAX: whenever. */
+uint64_t pl_broker_next_ns(const struct pl_broker *broker);
 
 /* ---- partitions: see the functions of the same names in pylog/engine.h ---- */
 

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "broker/error_code.h"
+#include "broker/held_flushes.h"
 #include "broker/message_set.h"
 #include "broker/state.h"
 
@@ -218,6 +219,7 @@ void pl_partition_wait(struct pl_partition *partition, enum pl_level level, stru
         before = before->previous;
     }
     pl_ring_insert(before, &wait->link);
+    partition->flush_hold.arrived += level == PL_LEVEL_WRITTEN ? 0 : 1;
 }
 
 void pl_partition_watch(struct pl_partition *partition, struct pl_watch *watch) {
@@ -236,6 +238,7 @@ static void end_reached(struct pl_partition *partition, enum pl_level level) {
     while (!pl_ring_is_empty(head) &&
            PL_CONTAINER(head->next, struct pl_wait, link)->end_offset <= end) {
         end_wait(head->next, PL_KAFKA_NONE);
+        partition->flush_hold.answered += level == PL_LEVEL_WRITTEN ? 0 : 1;
     }
 }
 
@@ -300,11 +303,20 @@ static bool wants_flush(const struct pl_partition *partition) {
            pl_log_flush_due(partition->log, pl_broker_now_ms(partition->broker));
 }
 
-/* With the mutex held; the job is submitted without it. */
+/* With the mutex held; the job is submitted without it. In the turn in which the last flush has
+ * ended it is not known yet how many that answers. */
 static bool begin_flush(struct pl_partition *partition) {
+    uint64_t now_ns = pl_broker_monotonic_ns(partition->broker);
+    if (partition->flush_ended || pl_flush_is_held(&partition->flush_hold, now_ns)) {
+        pl_held_flushes_add(partition);
+        return false;
+    }
     enum pl_err err = pl_log_flush_begin(partition->log, &partition->flush);
     if (err != PL_OK) {
         partition->flush = NULL;
+    }
+    if (partition->flush != NULL) {
+        pl_flush_hold_begin(&partition->flush_hold, now_ns);
     }
     return partition->flush != NULL;
 }
@@ -321,6 +333,7 @@ static void flush_done(struct pl_job *job) {
     enum pl_err err = pl_log_flush_end(partition->log, partition->flush);
     partition->flush = NULL;
     pthread_mutex_unlock(&partition->mutex);
+    partition->flush_ended = true;
     pl_count(err == PL_OK ? &counters->flushes : &counters->flush_errors, 1);
     pl_partition_touch(partition); /* the next flush takes along what this turn appends */
     pl_partition_job_ended(partition);
@@ -382,6 +395,10 @@ static void settle(struct pl_partition *partition, enum pl_err err) {
     bool moved = partition->high_watermark != high_watermark ||
                  partition->last_stable != last_stable;
     tell(partition, moved, err);
+    if (partition->flush_ended) {
+        partition->flush_ended = false;
+        pl_flush_hold_end(&partition->flush_hold, pl_broker_monotonic_ns(partition->broker));
+    }
 }
 
 void pl_partition_settle(struct pl_partition *partition) {

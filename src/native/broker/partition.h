@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "broker/flush_hold.h"
 #include "broker/holding.h"
 #include "broker/partition_table.h"
 #include "broker/ring.h"
@@ -76,6 +77,10 @@ struct pl_partition { /* owned by its references */
     struct pl_ring waits[PL_LEVEL_COUNT]; /* by end offset */
     struct pl_ring watches;
     struct pl_flush *flush; /* under way */
+    bool flush_ended;       /* in this turn */
+    struct pl_flush_hold flush_hold;
+    bool is_held;                   /* in the broker's list of those */
+    struct pl_partition *held_next; /* of that list */
     struct pl_job flush_job;
     struct pl_write *write; /* under way, on a worker */
     struct pl_job write_job;

@@ -41,6 +41,8 @@ struct pl_broker { /* owned by the engine */
     struct pl_access *access;
     struct pl_codec *codec;   /* the reactor's */
     struct pl_partition *touched; /* linked by touched_next */
+    struct pl_partition *held; /* linked by held_next, a reference each */
+    uint64_t held_until_ns;    /* the first of their holds is over; UINT64_MAX: there is none */
     struct pl_ring woken;         /* parked fetches to look at again */
     struct pl_opening *openings;  /* under way; lifecycle.c */
     int64_t now_ms;               /* wall clock of this turn, 0: not read yet */
@@ -55,6 +57,7 @@ struct pl_broker { /* owned by the engine */
 
 /* Wall clock, read once a turn. */
 int64_t pl_broker_now_ms(struct pl_broker *broker);
+uint64_t pl_broker_monotonic_ns(const struct pl_broker *broker);
 uint64_t pl_broker_monotonic_ms(const struct pl_broker *broker);
 void pl_broker_submit(struct pl_broker *broker, struct pl_job *job, enum pl_job_kind kind);
 void pl_broker_done(const struct pl_broker *broker, const struct pl_done *done);

@@ -30,8 +30,8 @@ struct pl_poll {
     enum pl_err (*add)(void *context, int fd, enum pl_poll_mode mode,
                        struct pl_poll_target *target);
     enum pl_err (*remove)(void *context, int fd);
-    /* Waits at most timeout_ms (-1: for ever) for up to `room` events. A signal ends the wait. */
-    enum pl_err (*wait)(void *context, struct pl_poll_event *events, int room, int timeout_ms,
+    /* Waits at most timeout_ns (-1: for ever) for up to `room` events. A signal ends the wait. */
+    enum pl_err (*wait)(void *context, struct pl_poll_event *events, int room, int64_t timeout_ns,
                         int *count);
 };
 

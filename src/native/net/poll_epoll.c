@@ -1,13 +1,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/limits.h"
 #include "net/poll.h"
 
+enum { NS_PER_MS = 1000 * 1000, NS_PER_S = 1000 * NS_PER_MS };
+
 struct epoll { /* owned by the pl_poll that it is the context of */
     int fd;
+    bool knows_ms_only;
     struct epoll_event events[PL_MAX_EVENTS_PER_STEP];
 };
 
@@ -24,11 +28,32 @@ static enum pl_err remove_fd(void *context, int fd) {
     return epoll_ctl(epoll->fd, EPOLL_CTL_DEL, fd, NULL) == 0 ? PL_OK : pl_err_from_errno(errno);
 }
 
+/* Systems older than Linux 5.11, or their guards, know milliseconds only: rounded up. */
+static int wait_ms(struct epoll *epoll, int room, int64_t timeout_ns) {
+    int64_t timeout_ms = timeout_ns < 0 ? -1 : (timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return epoll_wait(epoll->fd, epoll->events, room,
+                      timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
+}
+
+static int wait_ns(struct epoll *epoll, int room, int64_t timeout_ns) {
+    if (timeout_ns <= 0 || timeout_ns % NS_PER_MS == 0 || epoll->knows_ms_only) {
+        return wait_ms(epoll, room, timeout_ns);
+    }
+    const struct timespec timeout = {.tv_sec = timeout_ns / NS_PER_S,
+                                     .tv_nsec = timeout_ns % NS_PER_S};
+    int found = (int)syscall(SYS_epoll_pwait2, epoll->fd, epoll->events, room, &timeout, NULL, 0);
+    if (found >= 0 || (errno != ENOSYS && errno != EPERM)) {
+        return found;
+    }
+    epoll->knows_ms_only = true;
+    return wait_ms(epoll, room, timeout_ns);
+}
+
 static enum pl_err wait_for_events(void *context, struct pl_poll_event *events, int room,
-                                   int timeout_ms, int *count) {
+                                   int64_t timeout_ns, int *count) {
     struct epoll *epoll = context;
     room = room < PL_MAX_EVENTS_PER_STEP ? room : PL_MAX_EVENTS_PER_STEP;
-    int found = epoll_wait(epoll->fd, epoll->events, room, timeout_ms);
+    int found = wait_ns(epoll, room, timeout_ns);
     *count = found < 0 ? 0 : found;
     if (found < 0 && errno != EINTR) {
         return pl_err_from_errno(errno);
@@ -51,6 +76,7 @@ enum pl_err pl_poll_epoll_open(struct pl_poll *poll) {
     if (epoll == NULL) {
         return PL_ERR_MEMORY;
     }
+    epoll->knows_ms_only = false;
     epoll->fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll->fd < 0) {
         enum pl_err err = pl_err_from_errno(errno);

@@ -72,6 +72,11 @@ void pl_broker_before_sleep(struct pl_broker *broker) {
     (void)broker;
 }
 
+uint64_t pl_broker_next_ns(const struct pl_broker *broker) {
+    (void)broker;
+    return UINT64_MAX;
+}
+
 static void fake_done(struct pl_broker *broker, uint64_t token) {
     const struct pl_done done = {.token = token};
     broker->options.sink.done(broker->options.sink.context, &done);
