@@ -31,7 +31,7 @@ async def handle(request: ElectLeadersRequest, context: RequestContext) -> Elect
     response = ElectLeadersResponse()
     if request.election_type not in (_PREFERRED, _UNCLEAN):
         response.error_code = ErrorCode.INVALID_REQUEST
-    if is_too_late(request.timeout_ms):
+    if is_too_late(request.timeout_ms) and context.version >= 1:
         response.error_code = ErrorCode.REQUEST_TIMED_OUT
     if request.topic_partitions is None:
         topics = context.broker.metadata.image.topics.values()

@@ -142,6 +142,16 @@ def test_features_go_down_and_up_again(wire: Wire) -> None:
     assert features(wire) == before
 
 
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_an_election_without_time_is_not_held(wire: Wire, unique: str, version: int) -> None:
+    make_topic(wire, unique)
+    topics = [TopicPartitions(topic=unique, partitions=[0])]
+    answer = wire.ask(ElectLeadersRequest(topic_partitions=topics, timeout_ms=0), version)
+    [result] = answer.replica_election_results[0].partition_result
+    assert result.error_code == ErrorCode.REQUEST_TIMED_OUT
+    assert answer.error_code == (ErrorCode.REQUEST_TIMED_OUT if version else ErrorCode.NONE)
+
+
 @pytest.mark.parametrize(
     ("levels", "code"),
     [
