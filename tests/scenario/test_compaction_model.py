@@ -20,6 +20,8 @@ from tests.support.compacting_log import PRODUCERS, RETENTION_BYTES, SEGMENT_BYT
 
 from pylog.codec import RecordBatch, decode_batches
 from pylog.engine.partition import Partition
+from pylog.engine.values import EngineError
+from pylog.protocol.errors import ErrorCode
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 KILLS: Final = 8
@@ -93,13 +95,24 @@ def run_and_kill(folder: Path, policy: str, model: Model, rng: random.Random) ->
     model.doubtful = tried
 
 
+def start_beyond(log: Partition, at: int, error: EngineError) -> int:
+    """The start of the log, when retention has just moved it beyond `at`."""
+    start = log.offsets().log_start
+    if error.code != ErrorCode.OFFSET_OUT_OF_RANGE or start <= at:
+        raise error
+    return start
+
+
 async def read_all(log: Partition) -> list[RecordBatch]:
     found: list[RecordBatch] = []
     offsets = log.offsets()
     at = offsets.log_start
     while at < offsets.log_end:
-        data, at = await log.read(at, READ_BYTES, to_log_end=True)
-        found += decode_batches(data)
+        try:
+            data, at = await log.read(at, READ_BYTES, to_log_end=True)
+            found += decode_batches(data)
+        except EngineError as error:
+            at = start_beyond(log, at, error)
     return found
 
 
@@ -135,7 +148,11 @@ async def check_deliverable(model: Model, log: Partition) -> None:
     offsets = log.offsets()
     at = offsets.log_start
     while at < offsets.last_stable:
-        survey = await log.survey(at, offsets.last_stable, READ_BYTES, read_committed=True)
+        try:
+            survey = await log.survey(at, offsets.last_stable, READ_BYTES, read_committed=True)
+        except EngineError as error:
+            at = start_beyond(log, at, error)
+            continue
         for view in survey.batches:
             places = range(view.first_offset, view.last_offset + 1)
             known = [place for place in places if place in model.records]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from pylog.cluster.store import (
 _log = logging.getLogger(__name__)
 
 _COMMITS_KEPT: Final = 1000
+_INDEX_BYTES: Final = 1 << 15  # by which the index of SQLite's log grows
 _VERSION: Final = 1  # SQLite's user_version; 0 had no seal
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS entries ("
@@ -106,8 +108,15 @@ def _damaged(path: Path, what: str, way_out: str = "") -> OSError:
 def _refusal(path: Path, error: Exception) -> OSError:
     """An operational error is one of the surroundings: a full disk, a lock."""
     if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-        return OSError(f"{path}: {error}")
+        return OSError(f"{path}: {'disk is full' if _disk_is_full(path) else error}")
     return _damaged(path, str(error))
+
+
+def _disk_is_full(path: Path) -> bool:
+    """Whether the file that SQLite shares its log's index by can't grow: to SQLite that is any
+    error of the disk."""
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize < _INDEX_BYTES
 
 
 def _known_version(path: Path, db: sqlite3.Connection) -> int:
