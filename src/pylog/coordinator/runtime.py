@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 _READ_MAX_BYTES = 4 * 1024 * 1024
 _LOAD_PATIENCE = 5.0  # seconds that who looks for a coordinator waits for its load
 _OPEN_DELAY = 0.05  # seconds between two looks for a partition that is being opened
-_RELOAD_DELAY = 1.0  # seconds, after a partition could not be read
+_RELOAD_DELAY = 1.0  # seconds, after a partition could not be read, and while it is offline
 
 S = TypeVar("S", bound=Shard)
 Step = Callable[[S, Promise, int], Effects]
@@ -67,7 +67,11 @@ class _Performed:
 
 
 class ShardHost(Generic[S]):
-    """Owns the shard of one partition, from election to resignation."""
+    """Owns the shard of one partition, from election to resignation.
+
+    ``find_partition`` gives None while the log is being opened, and raises ApiError while it can't
+    be used: meanwhile this is no coordinator, and when the log is back its shard is loaded anew.
+    """
 
     def __init__(
         self,
@@ -112,6 +116,15 @@ class ShardHost(Generic[S]):
             await asyncio.wait([self._writer])
         self._unload(ApiError(ErrorCode.NOT_COORDINATOR))
 
+    @property
+    def offline(self) -> bool:
+        """Whether the log can't be used."""
+        try:
+            self._find_partition()
+        except ApiError:
+            return True
+        return False
+
     # ---- steps ----
 
     def run(self, step: Step[S]) -> asyncio.Future[Any]:
@@ -131,7 +144,8 @@ class ShardHost(Generic[S]):
         return view(self._loaded_shard())
 
     def _loaded_shard(self) -> S:
-        if self._closed:
+        if self._closed or self.offline:
+            self._resign()
             raise ApiError(ErrorCode.NOT_COORDINATOR)
         if self._shard is None:
             raise ApiError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
@@ -221,6 +235,13 @@ class ShardHost(Generic[S]):
         if not self._closed:
             self.start()
 
+    def _resign(self) -> None:
+        """Let go of what the log, once it is back, may know better. An append that is under way
+        fails, and sees to that itself."""
+        if self._shard is not None and self._writer is None and not self._closed:
+            _log.error("%s is offline, nobody coordinates what it holds", self._name)
+            self._reload(ApiError(ErrorCode.NOT_COORDINATOR))
+
     def _unload(self, refusal: ApiError) -> None:
         self._shard = None
         self._queue.clear()
@@ -237,9 +258,9 @@ class ShardHost(Generic[S]):
             try:
                 await self._load_once()
                 return
-            except ApiError as error:  # its log is not open yet
+            except ApiError as error:  # its log is not open yet, or offline
                 _log.debug("%s can't be loaded yet: %s", self._name, error)
-                await asyncio.sleep(_OPEN_DELAY)
+                await asyncio.sleep(_RELOAD_DELAY if self.offline else _OPEN_DELAY)
             except Exception:
                 _log.exception("loading %s failed, it is tried again", self._name)
                 await asyncio.sleep(_RELOAD_DELAY)

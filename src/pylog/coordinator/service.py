@@ -11,6 +11,7 @@ from pylog.coordinator.group_base import GroupSettings
 from pylog.coordinator.group_consumer import ConsumerSettings
 from pylog.coordinator.markers import MarkerWriter
 from pylog.coordinator.producer_ids import ProducerIds
+from pylog.coordinator.runtime import Partition
 from pylog.coordinator.shards import Shards
 from pylog.coordinator.share_pruning import StatePruner
 from pylog.coordinator.share_service import ShareGroupService
@@ -38,7 +39,8 @@ _MINUTE_MS = 60_000
 class Coordinators:
     """Groups, transactions and producer ids, from ``start`` (logs are open) to ``stop``.
 
-    While a shard loads its requests are refused as loading.
+    While a shard loads its requests are refused as loading. While its log is offline nobody is the
+    coordinator.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -55,7 +57,7 @@ class Coordinators:
         txn_settings = _txn_settings(broker.config)
         here = (
             broker.config.integer("node.id"),
-            broker.partitions.get,
+            self._usable_log,
             broker.topics.ensure_internal,
         )
         self.groups = Shards(GROUP_TOPIC, GROUP, lambda: GroupShard(around), *here)
@@ -119,6 +121,12 @@ class Coordinators:
         if shards is None or version < since:
             raise ApiError(ErrorCode.INVALID_REQUEST, f"no coordinator of type {key_type}")
         return shards
+
+    def _usable_log(self, topic: str, index: int) -> Partition | None:
+        """None while it is being opened; ApiError while it can't be used."""
+        if self._broker.partitions.is_offline(topic, index):
+            raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR)
+        return self._broker.partitions.get(topic, index)
 
     def start(self) -> None:
         self.groups.follow(self._broker.metadata.image)

@@ -89,7 +89,8 @@ class Shards(Generic[S]):
     async def prepare(self, key: str) -> int:
         """Who coordinates ``key``: makes the topic when it is missing, waits for a shard of ours.
 
-        Returns the leader's broker id; COORDINATOR_NOT_AVAILABLE when there is none.
+        Returns the leader's broker id; COORDINATOR_NOT_AVAILABLE when there is none, or its log is
+        offline.
         """
         if self._image is None:
             async with self._creating:
@@ -99,10 +100,10 @@ class Shards(Generic[S]):
             raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         index = self.index_of(key)
         host = self._hosts.get(index)
-        if host is not None:
+        if host is not None and not host.offline:
             await host.loaded()
         leader = self._image.partitions[index].leader
-        if leader < 0:
+        if leader < 0 or (host is not None and host.offline):
             raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
         return leader
 
@@ -134,7 +135,8 @@ class Shards(Generic[S]):
         return host
 
     def hosts(self) -> Iterable[ShardHost[S]]:
-        return self._hosts.values()
+        """Those that coordinate: whose logs are not offline."""
+        return [host for host in self._hosts.values() if not host.offline]
 
     async def run(self, key: str, step: Step[S]) -> Any:
         """Run a step where ``key`` belongs; the answer, or ApiError."""

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from tests.unit.coordinator.fake_partition import FakePartition
 
+from pylog.cluster.image import Image, PartitionImage, TopicImage
+from pylog.coordinator import runtime
 from pylog.coordinator.effects import Effects, Marker, Producer, Promise, Record, TimerName
 from pylog.coordinator.records import RecordSchema
 from pylog.coordinator.runtime import ShardHost, partition_of
+from pylog.coordinator.shards import Shards
 from pylog.protocol.errors import ApiError, ErrorCode
 from pylog.protocol.records.offsets import OffsetCommitKey, OffsetCommitValue
 from pylog.protocol.records.types import GROUP
@@ -264,6 +267,67 @@ async def test_shard_is_loaded_when_its_partition_has_been_opened() -> None:
     await host.loaded()
     assert await read(host) == 0
     await host.close()
+
+
+class Log:
+    """A log that may be offline."""
+
+    def __init__(self) -> None:
+        self.partition = FakePartition()
+        self.is_offline = False
+
+    def find(self) -> FakePartition:
+        if self.is_offline:
+            raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR)
+        return self.partition
+
+
+async def test_nobody_coordinates_while_the_log_is_offline_and_its_return_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "_RELOAD_DELAY", 0.001)
+    log = Log()
+    host: ShardHost[Counter] = ShardHost(
+        log.find, RecordSchema(GROUP), Counter, lambda: 1_000, "test-0", [].append
+    )
+    host.start()
+    await host.loaded()
+    await add(host, 3)
+    waiting = host.run(lambda shard, promise, now_ms: shard.park(promise))
+    log.is_offline = True
+    for _ in range(2):
+        with pytest.raises(ApiError) as refused:
+            await read(host)
+        assert refused.value.code == ErrorCode.NOT_COORDINATOR
+    with pytest.raises(ApiError) as refused:
+        await waiting
+    assert refused.value.code == ErrorCode.NOT_COORDINATOR
+    assert host.offline
+    log.is_offline = False
+    await host.loaded()
+    assert await read(host) == 3
+    await host.close()
+
+
+async def test_who_looks_for_the_coordinator_of_an_offline_log_is_told_that_there_is_none() -> None:
+    async def create(topic: str) -> None:
+        raise AssertionError("it is there")
+
+    log = Log()
+    shards: Shards[Counter] = Shards(
+        "test", GROUP, Counter, 1, lambda topic, index: log.find(), create
+    )
+    topic = TopicImage("test", bytes(16), (PartitionImage((1,), (1,), 1),))
+    log.is_offline = True
+    shards.follow(Image(topics={"test": topic}))
+    with pytest.raises(ApiError) as refused:
+        await shards.prepare("key")
+    assert refused.value.code == ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert list(shards.hosts()) == []
+    log.is_offline = False
+    assert await shards.prepare("key") == 1
+    assert len(list(shards.hosts())) == 1
+    await shards.stop()
 
 
 def test_partition_of_a_key_is_that_of_java() -> None:
