@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 def wait_until(
     probe: Callable[[], Value],
-    timeout_s: float = 30.0,
+    timeout_s: float = 60.0,
     interval_s: float = 0.05,
     ignoring: type[Exception] = AssertionError,
 ) -> Value:
