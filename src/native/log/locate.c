@@ -145,7 +145,7 @@ static bool end_is_known(const struct pl_log *log, const struct start *start, in
 }
 
 /* Goes on from a known start of a batch (`from`) while whole batches fit. The first batch behind
- * `start` is taken whatever its size when `first_anyway`. */
+ * `start` is taken whatever its size when `first_anyway`. PL_ERR_CORRUPT where offsets go back. */
 static enum pl_err walk_to_end(struct pl_log *log, const struct start *start, struct end from,
                                int64_t bound, uint64_t max_position, bool first_anyway,
                                struct end *end) {
@@ -159,7 +159,12 @@ static enum pl_err walk_to_end(struct pl_log *log, const struct start *start, st
     pl_scan_open(&scan, log->fs, segment->fd, from.position, segment->written, buffer,
                  sizeof buffer);
     *end = from;
+    int64_t least = start->base_offset;
     while ((err = pl_scan_next(&scan)) == PL_OK) {
+        if (scan.header.base_offset < least) {
+            err = PL_ERR_CORRUPT;
+            break;
+        }
         end->offset = scan.header.base_offset;
         if (pl_batch_last_offset(&scan.header) >= bound) {
             break;
@@ -169,7 +174,7 @@ static enum pl_err walk_to_end(struct pl_log *log, const struct start *start, st
             break;
         }
         end->position = scan.next;
-        end->offset = pl_batch_last_offset(&scan.header) + 1;
+        end->offset = least = pl_batch_last_offset(&scan.header) + 1;
     }
     pl_scan_close(&scan);
     return err == PL_ERR_NOT_FOUND ? PL_OK : err;
