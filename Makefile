@@ -68,7 +68,7 @@ fuzz: test-sanitized ## Every fuzz target for FUZZ_SECONDS (the tests run each f
 	tools/fuzz.sh build/native-address $(FUZZ_SECONDS)
 
 # A machine under load may miss a time limit: such a test gets a second try, and the summary names
-# it (-rR). tests/conftest.py does the same for tests beside other people's clients and brokers.
+# it (-rR). tests/conftest.py does the same for tests with other people's clients, brokers and installers.
 test-python: build test-tools ## The Python tests, with real clients.
 	$(PYTEST) -n $(JOBS) --dist loadgroup -q --reruns 2 --only-rerun TimeoutError -rR
 	$(PYTEST) benchmarks -q --benchmark-disable

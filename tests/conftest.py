@@ -23,10 +23,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Other people's clients and brokers run beside these tests, and can fail on their own
+    """Other people's clients, brokers and installers run in these tests, and can fail on their own
     account: such a test is tried again once, and the summary names it (-rR)."""
     for item in items:
-        if item.path.parent.name in ("clients", "scenario"):
+        if item.path.parent.name in ("clients", "package", "scenario"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

@@ -64,7 +64,7 @@ def test_nothing_is_imported_from_the_source_tree(environment: Path, tmp_path: P
         "import pylog, pylog.codec, pylog.engine.engine, pylog.protocol.wire; print(pylog.__file__)"
     )
     run = [environment / "python", "-c", code]
-    output = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(run, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True).stdout
     assert str(ROOT) not in output
 
 
@@ -74,7 +74,7 @@ def test_serving_needs_no_heavy_import(environment: Path, tmp_path: Path) -> Non
         "print(*sorted(set(m.split('.')[0] for m in sys.modules)))"
     )
     run = [environment / "python", "-c", code]
-    output = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(run, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True).stdout
     heavy = {"numpy", "rich", "confluent_kafka", "psutil", "pytest"}
     assert not heavy & set(output.split())
 
