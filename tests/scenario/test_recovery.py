@@ -45,6 +45,15 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
 
 
 @pytest.fixture
+def seldom(broker: BrokerProcess) -> Iterator[BrokerProcess]:
+    """One in the same folder, later, that leaves checkpoints until its end."""
+    other = BrokerProcess(broker.data_dir, QUICK_GROUPS)
+    yield other
+    if other.is_running():
+        other.kill()
+
+
+@pytest.fixture
 def disk(broker: BrokerProcess, tmp_path: Path) -> FaultyDisk:
     """The log of the slow topic can't be read while the disk stalls."""
     return FaultyDisk(broker.data_dir / f"{SLOW}-0", tmp_path)
@@ -138,6 +147,26 @@ def test_a_topic_that_is_deleted_while_it_is_recovered_is_gone(
         assert fetch(wire, SLOW) == b"new"
     assert broker.terminate() == 0
     assert verify(broker.data_dir) == (0, "all right\n")
+
+
+def test_a_kill_soon_after_a_topic_was_made_anew_takes_none_of_its_records(
+    broker: BrokerProcess, seldom: BrokerProcess
+) -> None:
+    """What checkpoints say of the one before says nothing of it."""
+    killed_with_data(broker)
+    seldom.start()
+    with Wire(seldom.address) as wire:
+        wait_until(lambda: offline_partitions(wire) == set())
+        delete_topic(wire, SLOW)
+        make_topic(wire, SLOW)
+        assert produce(wire, SLOW, b"of the new one") == ErrorCode.NONE
+    seldom.kill()
+    seldom.start()
+    with Wire(seldom.address) as wire:
+        wait_until(lambda: offline_partitions(wire) == set())
+        assert start_of(wire, SLOW) == (ErrorCode.NONE, 0)
+        assert fetch(wire, SLOW) == b"of the new one"
+    assert seldom.terminate() == 0
 
 
 def verify(folder: Path) -> tuple[int, str]:

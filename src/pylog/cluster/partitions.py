@@ -159,7 +159,7 @@ class LocalPartitions:
             self._begin(self._recover(work, parallel))
 
     async def _recover(self, specs: Sequence[PartitionSpec], parallel: int) -> None:
-        made = await asyncio.to_thread(self._make_folders, specs)
+        made = await self._prepare(specs)
         await Recovery(self._engine, made, parallel, self._take).run()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -308,19 +308,42 @@ class LocalPartitions:
         return specs
 
     async def _open_specs(self, specs: Sequence[PartitionSpec]) -> None:
-        made = await asyncio.to_thread(self._make_folders, specs)
-        await self._engine.open_partitions(made, on_opened=self._take)
+        await self._engine.open_partitions(await self._prepare(specs), on_opened=self._take)
 
-    def _make_folders(self, specs: Iterable[PartitionSpec]) -> list[PartitionSpec]:
+    async def _prepare(self, specs: Sequence[PartitionSpec]) -> list[PartitionSpec]:
         """Make the folders that are missing. A log that can't have one is nowhere."""
+        unfit = await self._drop_old_marks([(spec.topic, spec.partition) for spec in specs])
+        return await asyncio.to_thread(self._make_folders, specs, unfit)
+
+    async def _drop_old_marks(self, keys: Iterable[Key]) -> dict[Key, OSError]:
+        """Write checkpoints that speak of earlier logs of these names; those that still do."""
+        stale: dict[DataFolder, list[Key]] = {}
+        for key in keys:
+            folder = self._placement.folder_of(key)
+            if folder is not None and self._placement.has_old_marks(key, folder):
+                stale.setdefault(folder, []).append(key)
+        unfit = {}
+        for folder, names in stale.items():
+            try:
+                await self._write_marks(folder)
+            except OSError as error:
+                unfit.update(dict.fromkeys(names, error))
+        return unfit
+
+    def _make_folders(
+        self, specs: Iterable[PartitionSpec], unfit: Mapping[Key, OSError]
+    ) -> list[PartitionSpec]:
         made = []
         for spec in specs:
+            key = spec.topic, spec.partition
             try:
+                if key in unfit:
+                    raise unfit[key]
                 if spec.folder != _NOWHERE:
                     _make_folder(spec)
             except OSError as error:
                 _log.error("no folder for a log", extra={"error": str(error)})
-                self._why_not[spec.topic, spec.partition] = error
+                self._why_not[key] = error
                 spec = spec._replace(folder=_NOWHERE)
             made.append(spec)
         return made

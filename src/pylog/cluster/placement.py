@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -52,6 +52,7 @@ class Placement:
         self._homes: dict[Key, DataFolder] = {}
         self._counts: Counter[DataFolder] = Counter()
         self._marks: dict[Key, Marks] = {}
+        self._noted: dict[DataFolder, Collection[Key]] = {}  # what their checkpoints speak of
         self._clock = itertools.count(1)
         self._writing = threading.Lock()
         self._written: dict[DataFolder, int] = {}
@@ -142,6 +143,14 @@ class Placement:
         cleaned = _read(seal, folder.path / CLEANER_FILE, read_begun_checkpoint)
         for key in self.logs_of(folder):
             self._marks[key] = Marks(points.get(key, 0), starts.get(key, 0), cleaned.get(key, 0))
+        self._noted[folder] = {*points, *starts, *cleaned}
+
+    def has_old_marks(self, key: Key, folder: DataFolder) -> bool:
+        """Whether a folder's checkpoints speak of an earlier log of this name.
+
+        They have to be written again before there is a new one: after a kill it would be cut.
+        """
+        return key not in self._marks and key in self._noted.get(folder, ())
 
     def write_marks(self, folder: DataFolder, marks: Mapping[Key, Marks], as_of: int) -> None:
         """Replace a folder's checkpoints, from any thread; OSError leaves the old ones.
@@ -152,6 +161,7 @@ class Placement:
             if as_of >= self._written.get(folder, 0):
                 self._write_marks(folder, marks)
                 self._written[folder] = as_of
+                self._noted[folder] = marks.keys()
 
     def now(self) -> int:
         """A number that grows from call to call."""
