@@ -25,6 +25,7 @@ from tests.support.wire import Wire
 
 from pylog.cli.log import IN_USE, command
 from pylog.codec import Record, encode_batch
+from pylog.log.checkpoint import HIGH_WATERMARK_FILE, read_checkpoint
 from pylog.protocol.messages.describe_producers import DescribeProducersRequest, TopicRequest
 from pylog.protocol.messages.produce import (
     PartitionProduceData,
@@ -41,6 +42,7 @@ EXPIRATION_CHECKS = {"producer.id.expiration.check.interval.ms": "100"}
 BROKER_ID = "1"
 DAY_MS = 24 * 3_600_000
 PRODUCER_ID = 1_000_000  # none that a broker has given away
+TRANSACTION_OFFSETS = 24  # of four transactions of five records and a marker
 TIMEOUT_S = 60
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
 
@@ -113,6 +115,10 @@ def running(data_dir: Path) -> Iterator[BrokerProcess]:
     assert code == 0
 
 
+def high_watermark(data_dir: Path) -> int:
+    return read_checkpoint(data_dir / HIGH_WATERMARK_FILE)[TOPIC, 0]
+
+
 def test_pylog_goes_on_with_what_kafka_wrote(tmp_path: Path) -> None:
     kafka = KafkaBroker(tmp_path / "kafka")
     kafka.start()
@@ -126,12 +132,15 @@ def test_pylog_goes_on_with_what_kafka_wrote(tmp_path: Path) -> None:
     run_log("verify", kafka.data_dir)
     run_log("import", kafka.data_dir, "--data-dir", data_dir)
     run_log("verify", data_dir)
+    end = high_watermark(kafka.data_dir)
+    assert high_watermark(data_dir) == end
     with running(data_dir) as broker:
         assert read(broker.address) == written
         transactions(broker.address)
         again = read(broker.address)
     assert again[: len(written)] == written
     assert len(again) == len(written) + 10
+    assert high_watermark(data_dir) == end + TRANSACTION_OFFSETS
     run_log("verify", data_dir)
 
 
@@ -152,6 +161,8 @@ def test_kafka_goes_on_with_what_pylog_wrote(tmp_path: Path) -> None:
     assert refused.exit_code == IN_USE, refused.output
     run_log("export", data_dir, "--kafka-folder", kafka.data_dir)
     run_log("verify", kafka.data_dir / f"{TOPIC}-0")
+    end = high_watermark(data_dir)
+    assert high_watermark(kafka.data_dir) == end
     kafka.start()
     try:
         assert read(kafka.address) == written
@@ -172,6 +183,7 @@ def test_kafka_goes_on_with_what_pylog_wrote(tmp_path: Path) -> None:
         kafka.stop()
     assert again[: len(written)] == written
     assert len(again) == len(written) + 10
+    assert high_watermark(kafka.data_dir) == end + TRANSACTION_OFFSETS
     run_log("verify", kafka.data_dir / f"{TOPIC}-0")
 
 

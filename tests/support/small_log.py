@@ -10,7 +10,13 @@ from pylog.codec import Compression, Record, TransactionMarker, encode_batch, en
 from pylog.engine.engine import Engine
 from pylog.engine.partition import Partition
 from pylog.engine.values import EngineOptions, LogConfig, PartitionSpec
-from pylog.log.checkpoint import CLEANER_FILE, LOG_START_FILE, RECOVERY_POINT_FILE, write_checkpoint
+from pylog.log.checkpoint import (
+    CLEANER_FILE,
+    HIGH_WATERMARK_FILE,
+    LOG_START_FILE,
+    RECOVERY_POINT_FILE,
+    write_checkpoint,
+)
 from pylog.log.layout import DataFolder, make_log_folder
 
 NODE_ID = 1
@@ -65,6 +71,7 @@ def make(path: Path) -> Path:
     write_checkpoint(path / RECOVERY_POINT_FILE, {("topic", 0): end})
     write_checkpoint(path / LOG_START_FILE, {("topic", 0): START})
     write_checkpoint(path / CLEANER_FILE, {("topic", 0): START})
+    write_checkpoint(path / HIGH_WATERMARK_FILE, {("topic", 0): end})
     folder.leave_clean_mark()
     folder.close()
     return path

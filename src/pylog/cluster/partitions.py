@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from pylog.cluster.image import INTERNAL_TOPICS, Image, TopicImage
+from pylog.cluster.log_folders import NOWHERE, make_folders
 from pylog.cluster.metadata import Metadata
 from pylog.cluster.moves import Moves
 from pylog.cluster.placement import Marks, Placement
@@ -20,9 +21,9 @@ from pylog.cluster.store import Store
 from pylog.config import BrokerConfig
 from pylog.engine.engine import Engine
 from pylog.engine.partition import OpenedLog, Partition
-from pylog.engine.values import EngineError, LogConfig, PartitionSpec
+from pylog.engine.values import EngineError, LogConfig, PartitionOffsets, PartitionSpec
 from pylog.log.dirs import LogDirs
-from pylog.log.layout import DataFolder, delete_log, make_log_folder, read_topic_id, set_aside
+from pylog.log.layout import DataFolder, delete_log, read_topic_id, set_aside
 from pylog.log.moving import LogCopy, end_move
 from pylog.log.settings import log_config, spread_rolls
 from pylog.options import TOPIC
@@ -33,7 +34,6 @@ Key = tuple[str, int]  # topic, partition
 # How long a start waits for recovery before it serves: most is done by then, and who connects
 # finds all of it.
 _PATIENCE_S: Final = 1.0
-_NOWHERE: Final = ""  # the folder of a log that can't be had: its partition is offline
 _LACK_OF_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -296,7 +296,7 @@ class LocalPartitions:
                     topic.name,
                     index,
                     topic.topic_id,
-                    folder.log_folder(*key) if folder is not None else _NOWHERE,
+                    folder.log_folder(*key) if folder is not None else NOWHERE,
                     spread_rolls(*settings[topic.name], *key),
                     new or folder is None or folder.clean,
                     marks.recovery_point,
@@ -313,7 +313,9 @@ class LocalPartitions:
     async def _prepare(self, specs: Sequence[PartitionSpec]) -> list[PartitionSpec]:
         """Make the folders that are missing. A log that can't have one is nowhere."""
         unfit = await self._drop_old_marks([(spec.topic, spec.partition) for spec in specs])
-        return await asyncio.to_thread(self._make_folders, specs, unfit)
+        made = await asyncio.to_thread(make_folders, specs, unfit)
+        self._why_not |= unfit
+        return made
 
     async def _drop_old_marks(self, keys: Iterable[Key]) -> dict[Key, OSError]:
         """Write checkpoints that speak of earlier logs of these names; those that still do."""
@@ -329,24 +331,6 @@ class LocalPartitions:
             except OSError as error:
                 unfit.update(dict.fromkeys(names, error))
         return unfit
-
-    def _make_folders(
-        self, specs: Iterable[PartitionSpec], unfit: Mapping[Key, OSError]
-    ) -> list[PartitionSpec]:
-        made = []
-        for spec in specs:
-            key = spec.topic, spec.partition
-            try:
-                if key in unfit:
-                    raise unfit[key]
-                if spec.folder != _NOWHERE:
-                    _make_folder(spec)
-            except OSError as error:
-                _log.error("no folder for a log", extra={"error": str(error)})
-                self._why_not[key] = error
-                spec = spec._replace(folder=_NOWHERE)
-            made.append(spec)
-        return made
 
     def _take(self, opened: OpenedLog) -> None:
         """A log is open, or could not be opened."""
@@ -366,11 +350,21 @@ class LocalPartitions:
             self._changed.add(spec.topic)
             self._begin(self.reconcile())
             return
+        self._compare(key, partition)
         self._open[key] = partition
         self._by_handle[partition.handle] = partition
         self._by_topic.setdefault(spec.topic, {})[spec.partition] = partition
         if self._placement.folder_of(key) not in self._dirs.online:  # has failed meanwhile
             self._engine.fail_partitions([partition])
+
+    def _compare(self, key: Key, partition: Partition) -> None:
+        """Tell when a log has lost what consumers may have read. The rest is served all the same:
+        the high watermark of the only copy is where it ends."""
+        before = self._placement.marks_of(key).high_watermark
+        end = partition.offsets().log_end if before else 0
+        if end < before:
+            extra = {"log": f"{key[0]}-{key[1]}", "end": end, "high_watermark": before}
+            _log.error("log ends below its high watermark: records are lost", extra=extra)
 
     def _break(self, key: Key, opened: OpenedLog) -> None:
         error = self._why_not.pop(key, None)
@@ -532,8 +526,7 @@ class LocalPartitions:
             if partition is None:
                 marks[key] = self._placement.marks_of(key)
             else:
-                offsets = partition.offsets()
-                marks[key] = Marks(offsets.recovery_point, offsets.log_start, offsets.cleaned_end)
+                marks[key] = _marks_at(partition.offsets())
         return marks
 
     async def stop(self) -> list[DataFolder]:
@@ -553,9 +546,7 @@ class LocalPartitions:
         keys = self._placement.logs_of(folder)
         marks = self._marks_of(folder)
         ends = {
-            key: marks[key]._replace(recovery_point=self._open[key].offsets().log_end)
-            for key in keys
-            if key in self._open
+            key: _marks_of_closed(self._open[key].offsets()) for key in keys if key in self._open
         }
         partitions = [self._open[key] for key in ends]
         for partition in partitions:
@@ -580,12 +571,10 @@ class LocalPartitions:
         return True
 
 
-def _make_folder(spec: PartitionSpec) -> None:
-    """One of another topic is kept, under another name."""
-    try:
-        make_log_folder(spec.folder, spec.topic_id)
-    except FileExistsError:
-        if read_topic_id(spec.folder) not in (None, spec.topic_id):
-            target = set_aside(Path(spec.folder))
-            _log.warning("log of another topic set aside", extra={"folder": str(target)})
-            make_log_folder(spec.folder, spec.topic_id)
+def _marks_at(now: PartitionOffsets) -> Marks:
+    return Marks(now.recovery_point, now.log_start, now.cleaned_end, now.high_watermark)
+
+
+def _marks_of_closed(last: PartitionOffsets) -> Marks:
+    """Everything is flushed, and committed, as there is no other copy."""
+    return _marks_at(last)._replace(recovery_point=last.log_end, high_watermark=last.log_end)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from pylog.cluster.store import Store, Write
 from pylog.log.checkpoint import (
     CLEANER_FILE,
+    HIGH_WATERMARK_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
     MalformedCheckpoint,
@@ -31,16 +32,18 @@ _WITHOUT: Final = {
     RECOVERY_POINT_FILE: "every batch of its logs is checked",
     LOG_START_FILE: "its logs start at their first segments: deleted records may be back",
     CLEANER_FILE: "its logs are compacted from their start",
+    HIGH_WATERMARK_FILE: "logs that have lost their ends are not told",
 }
 
 
 class Marks(NamedTuple):
-    """What checkpoints say of a log: up to where it is known to be on the disk, its start, and up
-    to where compaction has seen it."""
+    """What checkpoints say of a log: up to where it is known to be on the disk, its start, up to
+    where compaction has seen it, and up to where consumers may have read it."""
 
     recovery_point: int = 0
     log_start: int = 0
     cleaned_end: int = 0
+    high_watermark: int = 0
 
 
 class Placement:
@@ -141,9 +144,11 @@ class Placement:
         points = _read(seal, folder.path / RECOVERY_POINT_FILE)
         starts = _read(seal, folder.path / LOG_START_FILE)
         cleaned = _read(seal, folder.path / CLEANER_FILE, read_begun_checkpoint)
+        marks = _read(seal, folder.path / HIGH_WATERMARK_FILE, read_begun_checkpoint)
+        every = points, starts, cleaned, marks
         for key in self.logs_of(folder):
-            self._marks[key] = Marks(points.get(key, 0), starts.get(key, 0), cleaned.get(key, 0))
-        self._noted[folder] = {*points, *starts, *cleaned}
+            self._marks[key] = Marks(*(offsets.get(key, 0) for offsets in every))
+        self._noted[folder] = {*points, *starts, *cleaned, *marks}
 
     def has_old_marks(self, key: Key, folder: DataFolder) -> bool:
         """Whether a folder's checkpoints speak of an earlier log of this name.
@@ -171,7 +176,13 @@ class Placement:
         points = {key: item.recovery_point for key, item in marks.items()}
         starts = {key: item.log_start for key, item in marks.items() if item.log_start > 0}
         cleaned = {key: item.cleaned_end for key, item in marks.items() if item.cleaned_end > 0}
-        files = {RECOVERY_POINT_FILE: points, LOG_START_FILE: starts, CLEANER_FILE: cleaned}
+        high_watermarks = {key: item.high_watermark for key, item in marks.items()}
+        files = {
+            RECOVERY_POINT_FILE: points,
+            LOG_START_FILE: starts,
+            CLEANER_FILE: cleaned,
+            HIGH_WATERMARK_FILE: high_watermarks,
+        }
         write_checkpoints(folder.path, files)
 
 

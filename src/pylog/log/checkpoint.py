@@ -17,6 +17,7 @@ from typing import Final
 RECOVERY_POINT_FILE: Final = "recovery-point-offset-checkpoint"
 LOG_START_FILE: Final = "log-start-offset-checkpoint"
 CLEANER_FILE: Final = "cleaner-offset-checkpoint"
+HIGH_WATERMARK_FILE: Final = "replication-offset-checkpoint"
 
 LEADER_EPOCH_FILE: Final = "leader-epoch-checkpoint"
 _NUMBER: Final = re.compile("0|[1-9][0-9]{0,18}")

@@ -14,6 +14,7 @@ from pylog.codec import CodecError, Record, RecordBatch
 from pylog.engine.producers import ProducerTracker
 from pylog.log.checkpoint import (
     CLEANER_FILE,
+    HIGH_WATERMARK_FILE,
     LEADER_EPOCH_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
@@ -40,7 +41,7 @@ from pylog.protocol.wire import WireError
 
 Item = dict[str, Any]
 _DEEP: Final = {"__consumer_offsets": GROUP, "__transaction_state": TRANSACTION}
-_CHECKPOINTS: Final = (RECOVERY_POINT_FILE, LOG_START_FILE, CLEANER_FILE)
+_CHECKPOINTS: Final = (RECOVERY_POINT_FILE, LOG_START_FILE, CLEANER_FILE, HIGH_WATERMARK_FILE)
 _TEXTS: Final = ("meta.properties", "partition.metadata")
 
 

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from pylog.log.checkpoint import (
     CLEANER_FILE,
+    HIGH_WATERMARK_FILE,
     LEADER_EPOCH_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
@@ -36,6 +37,7 @@ Key = tuple[str, int]  # topic, partition
 _EPOCH_AT: Final = 12  # in a batch: behind base offset and length
 _NO_EPOCH: Final = struct.pack(">i", 0)
 _PARTITION_META: Final = "partition.metadata"
+_GO_ALONG: Final = (LOG_START_FILE, HIGH_WATERMARK_FILE, CLEANER_FILE)
 
 
 class CannotExport(Exception):
@@ -124,16 +126,17 @@ def _clear_epochs(folder: Path) -> None:
 
 
 def _read_checkpoints(source: Path) -> dict[str, Offsets]:
-    """Starts and cleaned ends go along; up to where Kafka had flushed its own logs does not."""
+    """Starts, high watermarks and cleaned ends go along; up to where Kafka had flushed its own
+    logs does not."""
     try:
         seal = read_seal(source)
-        return {name: seal.read(source / name) for name in (LOG_START_FILE, CLEANER_FILE)}
+        return {name: seal.read(source / name) for name in _GO_ALONG}
     except MalformedCheckpoint as error:
         raise CannotExport(str(error)) from None
 
 
 def _take_checkpoints(ours: Mapping[str, Offsets], target: Path, pairs: Mapping[Key, Pair]) -> None:
-    for name in (LOG_START_FILE, CLEANER_FILE, RECOVERY_POINT_FILE):
+    for name in (*_GO_ALONG, RECOVERY_POINT_FILE):
         path = target / name
         known = read_begun_checkpoint(path)
         kept = {key: offset for key, offset in known.items() if key not in pairs}

@@ -9,7 +9,8 @@ meta.properties                    which cluster and broker the folder belongs t
 recovery-point-offset-checkpoint   up to where each log is known to be on the disk
 log-start-offset-checkpoint        where each log starts, if above its first segment
 cleaner-offset-checkpoint          up to where compaction has seen each log
-checkpoints.seal                   a copy of these three with a checksum (ours)
+replication-offset-checkpoint      the high watermark of each log
+checkpoints.seal                   a copy of these four with a checksum (ours)
 metadata.db, metadata.db-revision  the embedded metadata store, and how far it goes (ours)
 TOPIC-PARTITION/                   a log: segments and indexes, partition.metadata
 =================================  ==============================================================

@@ -15,11 +15,13 @@ from typing import Final, NamedTuple
 from pylog.engine.engine import Engine
 from pylog.engine.values import EngineError, EngineOptions, LogConfig, PartitionSpec
 from pylog.log.checkpoint import (
+    CLEANER_FILE,
+    HIGH_WATERMARK_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
     MalformedCheckpoint,
     flush_folder,
-    read_checkpoint,
+    read_begun_checkpoint,
 )
 from pylog.log.checkpoint_seal import read_seal, write_checkpoints
 from pylog.log.files import LOG, DamagedFile, file_name, offsets_of, read_batches
@@ -97,12 +99,21 @@ def _log_start(data_folder: Path, name: tuple[str, int]) -> int:
 
 
 def _note_end(data_folder: Path, name: tuple[str, int], end_offset: int) -> None:
-    """Everything up to there is on the disk. A checkpoint that can't be read is begun anew."""
+    """Everything up to there is on the disk, and nothing goes further."""
+    files = {RECOVERY_POINT_FILE: _known(data_folder / RECOVERY_POINT_FILE) | {name: end_offset}}
+    for other in (HIGH_WATERMARK_FILE, CLEANER_FILE):
+        offsets = _known(data_folder / other)
+        if offsets.get(name, 0) > end_offset:
+            files[other] = offsets | {name: end_offset}
+    write_checkpoints(data_folder, files)
+
+
+def _known(path: Path) -> dict[tuple[str, int], int]:
+    """What a checkpoint says; one that can't be read is begun anew."""
     try:
-        known = read_checkpoint(data_folder / RECOVERY_POINT_FILE)
+        return read_begun_checkpoint(path)
     except MalformedCheckpoint:
-        known = {}
-    write_checkpoints(data_folder, {RECOVERY_POINT_FILE: known | {name: end_offset}})
+        return {}
 
 
 def _size(cut: Cut) -> int:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from pylog.log.checkpoint import (
     CLEANER_FILE,
+    HIGH_WATERMARK_FILE,
     LOG_START_FILE,
     RECOVERY_POINT_FILE,
     MalformedCheckpoint,
@@ -54,6 +55,7 @@ class FolderCheck:
         self._ends = self._read(RECOVERY_POINT_FILE)
         self._starts = self._read(LOG_START_FILE)
         self._cleaned = self._read(CLEANER_FILE, read_begun_checkpoint)
+        self._high_watermarks = self._read(HIGH_WATERMARK_FILE, read_begun_checkpoint)
         self._check_seal()
 
     def _check_seal(self) -> None:
@@ -82,7 +84,7 @@ class FolderCheck:
         folders = log_folders_of(self._path)
         for name, offsets in self._checkpoints():
             for topic, index in offsets.keys() - folders.keys():
-                if not self._growing:
+                if not self._growing and name != HIGH_WATERMARK_FILE:  # Kafka leaves them there
                     yield Finding(self._path / name, None, f"there is no log {topic}-{index}")
         for folder in folders.values():
             yield from self.check_log(folder)
@@ -91,6 +93,7 @@ class FolderCheck:
         yield RECOVERY_POINT_FILE, self._ends
         yield LOG_START_FILE, self._starts
         yield CLEANER_FILE, self._cleaned
+        yield HIGH_WATERMARK_FILE, self._high_watermarks
 
     def _check_identity(self) -> Iterator[Finding]:
         path = self._path / "meta.properties"
@@ -125,6 +128,10 @@ class FolderCheck:
             if offset > check.end_offset:
                 what = f"{key[0]}-{key[1]} {offset} is beyond its end, {check.end_offset}"
                 yield Finding(self._path / name, None, what)
+        high_watermark = self._high_watermarks.get(key, start)
+        if self._clean and high_watermark < start:
+            what = f"{key[0]}-{key[1]} {high_watermark} is below its start, {start}"
+            yield Finding(self._path / HIGH_WATERMARK_FILE, None, what)
 
     def _check_topic(self, folder: Path, key: Key) -> Iterator[Finding]:
         path = folder / "partition.metadata"

@@ -24,6 +24,7 @@ from pylog.cluster.sqlite_store import SqliteStore
 from pylog.cluster.store import Write
 from pylog.coordinator.producer_ids import leave_out
 from pylog.log.checkpoint import (
+    HIGH_WATERMARK_FILE,
     LEADER_EPOCH_FILE,
     LOG_START_FILE,
     flush_folder,
@@ -87,7 +88,7 @@ async def import_topics(source: Path, target: DataFolder, node_id: int) -> dict[
             for index, folder in topic.folders.items():
                 shutil.copytree(folder, target.log_folder(name, index), dirs_exist_ok=True)
         flush_folder(target.path)
-        _take_starts(source, target.path, topics)
+        _take_checkpoints(source, target.path, topics)
         await leave_out(store, last_producer)
         await store.commit([write for item in topics.items() for write in _writes(*item, node_id)])
     finally:
@@ -102,11 +103,13 @@ def _last_producer(folder: Path) -> int:
     return max((batch.producer_id for batch in batches), default=-1)
 
 
-def _take_starts(source: Path, target: Path, topics: Mapping[str, Found]) -> None:
-    starts = read_begun_checkpoint(source / LOG_START_FILE)
-    taken = {key: offset for key, offset in starts.items() if key[0] in topics}
-    known = read_checkpoint(target / LOG_START_FILE)
-    write_checkpoints(target, {LOG_START_FILE: known | taken})
+def _take_checkpoints(source: Path, target: Path, topics: Mapping[str, Found]) -> None:
+    files = {}
+    for name in (LOG_START_FILE, HIGH_WATERMARK_FILE):
+        theirs = read_begun_checkpoint(source / name)
+        taken = {key: offset for key, offset in theirs.items() if key[0] in topics}
+        files[name] = read_checkpoint(target / name) | taken
+    write_checkpoints(target, files)
 
 
 def _writes(name: str, topic: Found, node_id: int) -> list[Write]:

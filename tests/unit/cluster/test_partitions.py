@@ -11,6 +11,8 @@ from tests.support.wait import wait_until
 from tests.support.wire import Wire
 from tests.unit.apis.topics import make_topic, produce
 
+from pylog.log.checkpoint import HIGH_WATERMARK_FILE
+from pylog.log.checkpoint_seal import write_checkpoints
 from pylog.log.layout import make_log_folder, read_topic_id
 from pylog.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from pylog.server import metrics
@@ -102,6 +104,23 @@ def test_a_malformed_checkpoint_is_no_obstacle(
         assert "checkpoint was changed" in caplog.text
         with Wire(broker.bootstrap) as wire:
             assert produce(wire, unique, [3]) == 2
+
+
+@pytest.mark.parametrize(("noted", "told"), [(0, False), (1, False), (3, False), (4, True)])
+def test_a_log_that_ends_below_its_high_watermark_is_told_and_served(
+    tmp_path: Path, unique: str, caplog: pytest.LogCaptureFixture, noted: int, told: bool
+) -> None:
+    with Broker(folder=tmp_path) as broker, Wire(broker.bootstrap) as wire:
+        make_topic(wire, unique)
+        produce(wire, unique, [1, 2, 3])
+    checkpoint = tmp_path / HIGH_WATERMARK_FILE
+    assert checkpoint.read_text() == f"0\n1\n{unique} 0 3\n"
+    write_checkpoints(tmp_path, {HIGH_WATERMARK_FILE: {(unique, 0): noted}})
+    with caplog.at_level(logging.WARNING), Broker(folder=tmp_path) as broker:
+        assert ("below its high watermark" in caplog.text) is told
+        with Wire(broker.bootstrap) as wire:
+            assert produce(wire, unique, [4]) == 3
+    assert checkpoint.read_text() == f"0\n1\n{unique} 0 4\n"
 
 
 def test_many_partitions_are_made_and_opened_together(tmp_path: Path, unique: str) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.support.small_log import NAME, NODE_ID, TIME_MS, TOPIC_ID, make, spec
+from tests.support.small_log import NAME, NODE_ID, START, TIME_MS, TOPIC_ID, make, spec
 
 from pylog.codec import decode_batches
 from pylog.engine.engine import Engine
 from pylog.engine.partition import Partition
 from pylog.engine.values import EngineError, EngineOptions
+from pylog.log.checkpoint import HIGH_WATERMARK_FILE, write_checkpoint
 from pylog.log.layout import DataFolder, WrongFolder
 from pylog.log.verify_folder import FolderCheck, Owner
 
@@ -78,6 +79,19 @@ def test_a_good_folder_has_no_findings(pristine: Path, owner: Owner) -> None:
     suffixes = {path.suffix for path in (pristine / NAME).iterdir()}
     assert suffixes >= {".log", ".index", ".timeindex", ".txnindex", ".snapshot"}
     assert len(list((pristine / NAME).glob("*.log"))) > 2
+
+
+@pytest.mark.parametrize(
+    ("offset", "place"), [(START - 1, "below its start"), (99, "beyond its end")]
+)
+def test_a_high_watermark_outside_of_its_log_is_found(
+    folder: Path, offset: int, place: str
+) -> None:
+    checkpoint = folder / HIGH_WATERMARK_FILE
+    write_checkpoint(checkpoint, {("topic", 0): offset})
+    (finding,) = FolderCheck(folder).run()
+    assert finding.path == checkpoint
+    assert f"topic-0 {offset} is {place}" in finding.what
 
 
 def is_harmless(folder: Path, intact: Contents, scratch: Path) -> bool:
