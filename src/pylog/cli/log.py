@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import click
 
 FOLDERS = click.Path(exists=True, path_type=Path)
+DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 WRONG = 1
 IN_USE = 4
 
@@ -170,16 +172,19 @@ def _repaired(folder: Path, done: Any, as_json: bool) -> str:
 
 
 @command.command("export")
-@click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data_dirs", nargs=-1, required=True, type=DIRECTORY, metavar="DATA_DIR...")
 @click.option(
     "-k",
     "--kafka-folder",
+    "kafka_folders",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    type=DIRECTORY,
     metavar="DIR",
+    help="A log folder of Kafka; once for each.",
 )
-def export_command(data_dir: Path, kafka_folder: Path) -> None:
-    """Copy the topics of the data folder DATA_DIR into a log folder of Apache Kafka.
+def export_command(data_dirs: tuple[Path, ...], kafka_folders: tuple[Path, ...]) -> None:
+    """Copy the topics of a broker's data folders DATA_DIR into the log folders of Apache Kafka.
 
     Both brokers must be stopped, and Kafka must have empty topics of the same names and numbers
     of partitions. Offsets and times stay as they are; leader epochs begin anew.
@@ -187,56 +192,64 @@ def export_command(data_dir: Path, kafka_folder: Path) -> None:
     from pylog.log.checkpoint import MalformedCheckpoint
     from pylog.log.exporting import CannotExport, export_topics
     from pylog.log.files import DamagedFile
-    from pylog.log.layout import DataFolder, FolderTaken
+    from pylog.log.layout import DataFolder, FolderTaken, WrongFolder
 
     try:
-        source = DataFolder(data_dir)
-        try:
-            target = DataFolder(kafka_folder)
-            try:
-                exported = export_topics(source.path, target)
-            finally:
-                target.close()
-        finally:
-            source.close()
+        with ExitStack() as locks:
+            for path in data_dirs:
+                locks.enter_context(closing(DataFolder(path)))
+            targets = [locks.enter_context(closing(DataFolder(path))) for path in kafka_folders]
+            exported = export_topics(data_dirs, targets)
     except FolderTaken as error:
         click.echo(f"pylog: {error}", err=True)
         raise SystemExit(IN_USE) from None
-    except (CannotExport, DamagedFile, MalformedCheckpoint, OSError) as error:
+    except (CannotExport, DamagedFile, MalformedCheckpoint, WrongFolder, OSError) as error:
         click.echo(f"pylog: {error}", err=True)
         raise SystemExit(WRONG) from None
-    for name, partitions in exported.items():
+    _tell_topics(exported)
+
+
+def _tell_topics(partitions_by_topic: dict[str, int]) -> None:
+    for name, partitions in partitions_by_topic.items():
         click.echo(f"{name}: {partitions} partitions")
 
 
 @command.command("import")
-@click.argument("kafka_folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-d", "--data-dir", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("kafka_folders", nargs=-1, required=True, type=DIRECTORY, metavar="KAFKA_FOLDER...")
+@click.option(
+    "-d",
+    "--data-dir",
+    "data_dirs",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A data folder; once for each, in the order of log.dirs.",
+)
 @click.option("--node-id", default=1, show_default=True, help="node.id of the broker of DIR.")
-def import_command(kafka_folder: Path, data_dir: Path, node_id: int) -> None:
-    """Copy the topics in a log folder of Apache Kafka into the data folder DIR.
+def import_command(
+    kafka_folders: tuple[Path, ...], data_dirs: tuple[Path, ...], node_id: int
+) -> None:
+    """Copy the topics in the log folders of Apache Kafka into the data folders DIR.
 
     Both brokers must be stopped. Topic ids, offsets and leader epochs stay as they are; settings
     of topics and committed offsets of groups are not in these files.
     """
     from pylog.log.checkpoint import MalformedCheckpoint
+    from pylog.log.dirs import LogDirs
     from pylog.log.files import DamagedFile
-    from pylog.log.layout import DataFolder, FolderTaken, WrongFolder, is_in_use
+    from pylog.log.layout import FolderTaken, WrongFolder, is_in_use
     from pylog.server.importing import CannotImport, import_topics
 
     try:
-        if is_in_use(kafka_folder):
-            raise FolderTaken(f"{kafka_folder} is in use")
-        target = DataFolder(data_dir)
+        for folder in filter(is_in_use, kafka_folders):
+            raise FolderTaken(f"{folder} is in use")
+        with closing(LogDirs(data_dirs)) as target:
+            imported = asyncio.run(import_topics(kafka_folders, target, node_id))
     except FolderTaken as error:
         click.echo(f"pylog: {error}", err=True)
         raise SystemExit(IN_USE) from None
-    try:
-        imported = asyncio.run(import_topics(kafka_folder, target, node_id))
     except (CannotImport, DamagedFile, MalformedCheckpoint, WrongFolder, OSError) as error:
         click.echo(f"pylog: {error}", err=True)
         raise SystemExit(WRONG) from None
-    finally:
-        target.close()
-    for name, partitions in imported.items():
-        click.echo(f"{name}: {partitions} partitions")
+    _tell_topics(imported)

@@ -1,4 +1,4 @@
-"""Handing logs over to Apache Kafka: copies that a stopped broker finds in its folder.
+"""Handing logs over to Apache Kafka: copies that a stopped broker finds in its folders.
 
 The files are the same; three things are not. A topic has another id in another cluster, so the
 one that Kafka has noted for its own, empty log stays. Leader epochs begin anew there, so those
@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -30,7 +31,7 @@ from pylog.log.checkpoint import (
 )
 from pylog.log.checkpoint_seal import read_seal
 from pylog.log.files import LOG, file_name, offsets_of, read_batches
-from pylog.log.layout import DataFolder, log_folders_of
+from pylog.log.layout import DataFolder, logs_in
 
 Key = tuple[str, int]  # topic, partition
 
@@ -51,44 +52,50 @@ class Pair(NamedTuple):
     target: Path
 
 
-def export_topics(source: Path, target: DataFolder) -> dict[str, int]:
-    """Copy every topic of a data folder into Kafka's log folder; partitions by topic name.
+def export_topics(sources: Sequence[Path], targets: Sequence[DataFolder]) -> dict[str, int]:
+    """Copy every topic of a broker's data folders into Kafka's; partitions by topic name.
 
-    Nobody uses the two folders (the target is locked), and Kafka has topics of the same names and
-    numbers of partitions without a record. CannotExport and DamagedFile before anything is
-    changed; OSError.
+    Nobody uses the folders (the targets are locked), and Kafka has topics of the same names and
+    numbers of partitions without a record. A log goes where Kafka has put that partition.
+    CannotExport, DamagedFile and WrongFolder before anything is changed; OSError.
     """
-    pairs = _find_pairs(source, target.path)
+    pairs = _find_pairs(sources, [target.path for target in targets])
     for pair in pairs.values():
         _check(pair.source)
-    checkpoints = _read_checkpoints(source)
-    target.take_clean_mark()
+    checkpoints = _read_checkpoints(sources, pairs)
+    for target in targets:
+        target.take_clean_mark()
     for key, pair in pairs.items():
         _replace(pair, checkpoints[LOG_START_FILE].get(key, 0))
-    _take_checkpoints(checkpoints, target.path, pairs)
-    counts: dict[str, int] = {}
-    for topic, _ in pairs:
-        counts[topic] = counts.get(topic, 0) + 1
-    return counts
+    for target in targets:
+        there = {key for key, pair in pairs.items() if pair.target.parent == target.path}
+        _take_checkpoints(checkpoints, target.path, there)
+    return dict(Counter(topic for topic, _ in pairs))
 
 
-def _find_pairs(source: Path, target: Path) -> dict[Key, Pair]:
-    there = log_folders_of(target)
+def _find_pairs(sources: Sequence[Path], targets: Sequence[Path]) -> dict[Key, Pair]:
+    there = logs_in(targets)
     pairs = {}
-    for (topic, index), folder in sorted(log_folders_of(source).items()):
+    for (topic, index), folder in sorted(logs_in(sources).items()):
         if topic.startswith("__"):
             continue
         place = there.get((topic, index))
         if place is None:
-            raise CannotExport(f"{target} has no {topic}-{index}: create the topic in Kafka first")
+            where = _names(targets)
+            raise CannotExport(f"{where} has no {topic}-{index}: create the topic in Kafka first")
         if any(path.stat().st_size for path in place.glob(f"*{LOG}")):
             raise CannotExport(f"{place} has records already")
         pairs[topic, index] = Pair(folder, place)
     ours = {topic for topic, _ in pairs}
     for topic, index in there:
         if topic in ours and (topic, index) not in pairs:
-            raise CannotExport(f"{source} has no {topic}-{index}: Kafka has more partitions")
+            where = _names(sources)
+            raise CannotExport(f"{where} has no {topic}-{index}: Kafka has more partitions")
     return pairs
+
+
+def _names(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders))
 
 
 def _segments(folder: Path) -> list[Path]:
@@ -125,20 +132,30 @@ def _clear_epochs(folder: Path) -> None:
                 os.pwrite(file.fileno(), _NO_EPOCH, position + _EPOCH_AT)
 
 
-def _read_checkpoints(source: Path) -> dict[str, Offsets]:
+def _read_checkpoints(
+    sources: Sequence[Path], pairs: Mapping[Key, Pair]
+) -> dict[str, dict[Key, int]]:
     """Starts, high watermarks and cleaned ends go along; up to where Kafka had flushed its own
     logs does not."""
-    try:
-        seal = read_seal(source)
-        return {name: seal.read(source / name) for name in _GO_ALONG}
-    except MalformedCheckpoint as error:
-        raise CannotExport(str(error)) from None
+    found: dict[str, dict[Key, int]] = {name: {} for name in _GO_ALONG}
+    for source in sources:
+        here = {key for key, pair in pairs.items() if pair.source.parent == source}
+        try:
+            seal = read_seal(source)
+            for name, offsets in found.items():
+                offsets.update(_only(here, seal.read(source / name)))
+        except MalformedCheckpoint as error:
+            raise CannotExport(str(error)) from None
+    return found
 
 
-def _take_checkpoints(ours: Mapping[str, Offsets], target: Path, pairs: Mapping[Key, Pair]) -> None:
+def _take_checkpoints(ours: Mapping[str, Offsets], target: Path, exported: Collection[Key]) -> None:
     for name in (*_GO_ALONG, RECOVERY_POINT_FILE):
         path = target / name
         known = read_begun_checkpoint(path)
-        kept = {key: offset for key, offset in known.items() if key not in pairs}
-        taken = {key: offset for key, offset in ours.get(name, {}).items() if key in pairs}
-        write_checkpoint(path, kept | taken)
+        kept = _only(known.keys() - exported, known)
+        write_checkpoint(path, kept | _only(exported, ours.get(name, {})))
+
+
+def _only(keys: Collection[Key], offsets: Offsets) -> dict[Key, int]:
+    return {key: offset for key, offset in offsets.items() if key in keys}

@@ -21,7 +21,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -172,6 +172,17 @@ def _rename_log(folder: Path, purpose: str) -> Path:
 def log_folders_of(path: Path) -> dict[tuple[str, int], Path]:
     """The folders of a data folder that are named like a log."""
     return {name: path / folder for name, folder in _log_names(path).items()}
+
+
+def logs_in(folders: Iterable[Path]) -> dict[tuple[str, int], Path]:
+    """The folders of the logs of a broker's data folders; WrongFolder when two have the same."""
+    found: dict[tuple[str, int], Path] = {}
+    for folder in folders:
+        for name, path in log_folders_of(folder).items():
+            twin = found.setdefault(name, path)
+            if twin is not path:
+                raise WrongFolder(f"{path} and {twin} are the same partition")
+    return found
 
 
 def _log_names(path: Path) -> dict[tuple[str, int], str]:

@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 from tests.support.small_log import NAME, START, make
 
 from pylog.cli.log import command
-from pylog.log.layout import DataFolder
+from pylog.log.checkpoint import LOG_START_FILE, read_checkpoint
+from pylog.log.checkpoint_seal import write_checkpoints
+from pylog.log.layout import DataFolder, log_folders_of
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +181,48 @@ def test_nothing_is_exported_over_records_or_beside_a_missing_topic(
         "00000000000000000000.log",
         "partition.metadata",
     ]
+
+
+def test_logs_go_between_several_folders_and_keep_what_is_noted_of_them(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Out of two into two where Kafka has them, and from there into two new ones."""
+    second = tmp_path / "second"
+    shutil.copytree(folder / NAME, second / "other-0")
+    place_text(second / "other-0", "AAAAAAAAAAAAAAAAAAAAAg")
+    write_checkpoints(second, {LOG_START_FILE: {("other", 0): START, ("topic", 0): 1}})
+    kafka = [empty_log(tmp_path / "left", "other-0").parent, empty_log(tmp_path / "right").parent]
+    place_text(kafka[0] / "other-0", "AAAAAAAAAAAAAAAAAAAAAg")
+    result = run("export", folder, second, "-k", kafka[0], "-k", kafka[1])
+    assert result.output == "other: 1 partitions\ntopic: 1 partitions\n"
+    kept = values(folder)
+    new = [tmp_path / "new" / name for name in ("1", "2")]
+    result = run("import", *kafka, "-d", new[0], "-d", new[1])
+    assert result.output == "other: 1 partitions\ntopic: 1 partitions\n"
+    for data_dir, name in [
+        *zip(kafka, ("other", "topic"), strict=True),
+        *zip(new, ("other", "topic"), strict=True),
+    ]:
+        assert list(log_folders_of(data_dir)) == [(name, 0)]
+        assert values(data_dir) == kept
+        assert read_checkpoint(data_dir / LOG_START_FILE) == {(name, 0): START}
+    assert run("verify", *new).output == "all right\n"
+
+
+def place_text(log: Path, topic_id: str) -> None:
+    (log / "partition.metadata").write_text(f"version: 0\ntopic_id: {topic_id}")
+
+
+@pytest.mark.parametrize("verb", ["import", "export"])
+def test_a_log_that_is_in_two_folders_is_refused(folder: Path, tmp_path: Path, verb: str) -> None:
+    twin = Path(shutil.copytree(folder, tmp_path / "twin"))
+    option = {"import": "--data-dir", "export": "--kafka-folder"}[verb]
+    target = tmp_path / "target"
+    target.mkdir()
+    result = run(verb, folder, twin, option, target)
+    assert result.exit_code == 1
+    assert "are the same partition" in result.output
+    assert list(log_folders_of(target)) == []
 
 
 def test_a_repair_is_told_in_json(folder: Path, segments: list[Path]) -> None:
