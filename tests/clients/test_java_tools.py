@@ -195,6 +195,8 @@ def test_features_are_described_and_may_go_down(tool: Tools) -> None:
     assert re.search(r"Feature: transaction.version\s+SupportedMinVersion: \d", described)
     lower = ["downgrade", "--feature", "transaction.version=1", "--dry-run"]
     assert "can be downgraded to 1" in tool("kafka-features", *lower).stdout
+    release = ["upgrade", "--release-version", "4.4"]
+    assert "kraft.version was upgraded to 1" in tool("kafka-features", *release).stdout
     unknown = ["upgrade", "--feature", "no.such=1"]
     assert "Could not upgrade no.such" in tool("kafka-features", *unknown, code=1).stdout
 

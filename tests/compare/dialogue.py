@@ -47,6 +47,7 @@ NUMBERED = {
     "host": "host",
     "port": "port",
     "log_dir": "folder",
+    "replica_directory_id": "folder id",
 }
 TIMES = frozenset(
     {"last_timestamp", "transaction_start_time_ms", "subscription_id", "total_bytes"}

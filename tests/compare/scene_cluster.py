@@ -108,6 +108,13 @@ def _features(d: Dialogue) -> None:
     update("eligible leaders on again", (eligible, 1, upgrade))
     resources = [broker | {"configuration_keys": [row["name"]]}]
     d.ask("copies in sync of all", "DescribeConfigs", 4, resources=resources)
+    for name, high in (("metadata.version", 33), ("kraft.version", 1)):
+        update(f"{name}, highest", (name, high, upgrade))
+        update(f"{name}, too high", (name, high + 1, upgrade))
+        update(f"{name}, lower, as an upgrade", (name, high - 1, upgrade))
+        update(f"{name}, lower, safely", (name, high - 1, safe), validate_only=True)
+        update(f"{name}, lower, unsafely", (name, high - 1, unsafe), validate_only=True)
+    _release(d)
     update("one right, one wrong", ("transaction.version", 1, safe), ("nobody", 1, upgrade))
     update("without name", ("", 1, upgrade))
     for version in (1, 2):
@@ -117,6 +124,20 @@ def _features(d: Dialogue) -> None:
             version=version,
             validate_only=True,
         )
+
+
+def _release(d: Dialogue) -> None:
+    """As the quorum and its features are once all have the levels of the release."""
+    client = {"client_software_name": "a", "client_software_version": "1"}
+    for version in (3, 4):
+        d.ask(
+            f"features v{version}", "ApiVersions", version, by="f", hidden=("api_keys",), **client
+        )
+    topics = [{"topic_name": "__cluster_metadata", "partitions": [{"partition_index": 0}]}]
+    hidden = ("nodes", "high_watermark", "log_end_offset")
+    hidden += ("last_fetch_timestamp", "last_caught_up_timestamp")
+    for version in range(3):
+        d.ask(f"quorum v{version}", "DescribeQuorum", version, hidden=hidden, topics=topics)
 
 
 def _quotas(d: Dialogue) -> None:

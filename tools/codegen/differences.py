@@ -208,7 +208,7 @@ BEHAVIOUR: tuple[tuple[str, str], ...] = (
         "Metadata",
         "Topics, settings, users, rules and quotas are in `metadata.db` (SQLite). There is no "
         "topic `__cluster_metadata` to read; DescribeQuorum gives the store's revision for its "
-        "offsets. The feature of Kafka's own quorum (`kraft.version`) is not offered.",
+        "offsets, and the broker for the only voter, whatever level `kraft.version` has.",
     ),
     (
         "Features",

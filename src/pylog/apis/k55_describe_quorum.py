@@ -6,7 +6,8 @@ Behaviour
     be asked for, by itself, as in Kafka.
 Version notes
     1  times of the last fetch (KIP-836): now, as for every leader; 2 directory ids, texts of
-       errors, and the addresses of the nodes (KIP-853): here those of the broker's listeners
+       errors, and the addresses of the nodes (KIP-853): here those of the data folder with the
+       metadata and of the broker's listeners
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pylog.protocol.messages.describe_quorum import (
     ResponsePartitionData,
     ResponseTopicData,
 )
+from pylog.protocol.uuids import uuid_from_text
 
 _METADATA: Final = ("__cluster_metadata", 0)
 _ONLY_EPOCH: Final = 1
@@ -70,6 +72,8 @@ def _state(context: RequestContext) -> ResponsePartitionData:
         last_fetch_timestamp=now_ms,
         last_caught_up_timestamp=now_ms,
     )
+    if context.version >= 2:
+        me.replica_directory_id = uuid_from_text(context.broker.dirs.first.directory_id)
     return ResponsePartitionData(
         leader_id=me.replica_id,
         leader_epoch=_ONLY_EPOCH,

@@ -4,7 +4,8 @@ Behaviour
     All updates are made in one commit, or none: the answer's error is that of the first that is
     not in order. Level 0 turns a feature off. INVALID_REQUEST for a feature given twice,
     INVALID_UPDATE_VERSION for an unknown kind of update, and for a level that is not supported or
-    is below the present one without being called a downgrade.
+    is below the present one without being called a downgrade. metadata.version and kraft.version
+    never go down.
 Version notes
     1  kinds of downgrade and validate_only (KIP-778); before it one flag allows a downgrade
     2  no results for single features (KIP-1022)

@@ -15,6 +15,11 @@ from pylog.cluster.store import Write
 from pylog.config import BrokerConfig
 from pylog.protocol.errors import ApiError, ErrorCode
 
+METADATA: Final = "metadata.version"
+QUORUM: Final = "kraft.version"
+# As in Kafka, whose metadata at these levels could not be read at lower ones.
+_ONE_WAY: Final = (METADATA, QUORUM)
+
 
 class Feature(NamedTuple):
     """A feature with the levels that are supported; ``default`` 0 leaves it off."""
@@ -29,7 +34,10 @@ FEATURES: Final = {
     feature.name: feature
     for feature in (
         # Levels of Kafka's own metadata log, 3.3-IV3 to 4.4-IV2: tools print it as the release.
-        Feature("metadata.version", 7, 33, 33),
+        Feature(METADATA, 7, 33, 33),
+        # 1: the quorum of controllers is described by their directories (KIP-853). This one's only
+        # member is the broker, and stays it.
+        Feature(QUORUM, 0, 1, 1),
         # 1: consumer groups whose broker assigns (KIP-848).
         Feature("group.version", 0, 1, 1),
         # 1: share groups (KIP-932); 2: their dead letter queues (KIP-1191).
@@ -111,6 +119,8 @@ def _check(image: Image, update: FeatureUpdate) -> None:
         reason = "this broker does not know it"
     elif not feature.minimum <= update.level <= feature.maximum:
         reason = f"levels {feature.minimum} to {feature.maximum} are supported"
+    elif update.level < now and update.name in _ONE_WAY:
+        reason = f"level {now} is set, and this feature can't be downgraded"
     elif update.level < now and not update.downgrade:
         reason = f"level {now} is set, and this was not called a downgrade"
     elif update.level > now and update.downgrade:

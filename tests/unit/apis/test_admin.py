@@ -132,13 +132,13 @@ def features(wire: Wire) -> dict[str, int]:
 
 def test_features_go_down_and_up_again(wire: Wire) -> None:
     before = features(wire)
-    level = before["metadata.version"]
-    lower = ("metadata.version", level - 1, SAFE_DOWNGRADE)
+    level = before["transaction.version"]
+    lower = ("transaction.version", level - 1, SAFE_DOWNGRADE)
     assert update(wire, lower, validate_only=True) == ErrorCode.NONE
     assert features(wire) == before
     assert update(wire, lower) == ErrorCode.NONE
-    assert features(wire)["metadata.version"] == level - 1
-    assert update(wire, ("metadata.version", level, UPGRADE)) == ErrorCode.NONE
+    assert features(wire)["transaction.version"] == level - 1
+    assert update(wire, ("transaction.version", level, UPGRADE)) == ErrorCode.NONE
     assert features(wire) == before
 
 
@@ -158,12 +158,14 @@ def test_an_election_without_time_is_not_held(wire: Wire, unique: str, version: 
         ([("no.such", 1, UPGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
         ([("metadata.version", 999, UPGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
         ([("metadata.version", 8, UPGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
+        ([("metadata.version", 8, SAFE_DOWNGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
+        ([("kraft.version", 0, SAFE_DOWNGRADE)], ErrorCode.INVALID_UPDATE_VERSION),
         (
-            [("metadata.version", 8, SAFE_DOWNGRADE), ("metadata.version", 999, UPGRADE)],
+            [("transaction.version", 1, SAFE_DOWNGRADE), ("metadata.version", 999, UPGRADE)],
             ErrorCode.INVALID_UPDATE_VERSION,
         ),
         (
-            [("metadata.version", 8, SAFE_DOWNGRADE), ("no.such", 1, UPGRADE)],
+            [("transaction.version", 1, SAFE_DOWNGRADE), ("no.such", 1, UPGRADE)],
             ErrorCode.INVALID_UPDATE_VERSION,
         ),
     ],

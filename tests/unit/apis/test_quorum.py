@@ -8,6 +8,7 @@ import pytest
 from tests.support.wire import Wire
 from tests.unit.apis.topics import make_topic
 
+from pylog.log.layout import read_identity
 from pylog.protocol.errors import ErrorCode
 from pylog.protocol.messages.alter_replica_log_dirs import (
     AlterReplicaLogDir,
@@ -20,6 +21,7 @@ from pylog.protocol.messages.describe_quorum import (
     RequestTopicData,
     ResponsePartitionData,
 )
+from pylog.protocol.uuids import uuid_from_text
 from pylog.testing import Broker
 
 METADATA = "__cluster_metadata"
@@ -49,6 +51,10 @@ def test_the_broker_alone_is_the_quorum(wire: Wire, broker: Broker, version: int
     (voter,) = state.current_voters
     assert (state.error_code, state.leader_id, state.leader_epoch) == (0, 1, 1)
     assert (voter.replica_id, state.observers) == (1, [])
+    identity = read_identity(broker.folder)
+    assert identity is not None
+    directory = uuid_from_text(identity.directory_id) if version == 2 else bytes(16)
+    assert voter.replica_directory_id == directory
     told_ms = [voter.last_fetch_timestamp, voter.last_caught_up_timestamp]
     if version == 0:
         assert told_ms == [-1, -1]
