@@ -20,7 +20,9 @@ enum {
     PL_MAX_REPLY_SLOTS = 1024,    /* requests in flight of one connection; then it is not read */
     PL_MAX_EVENTS_PER_STEP = 512, /* of one epoll_wait */
     PL_MAX_IOV = 1024,            /* IOV_MAX of Linux */
-    PL_MAX_ACCEPTS_PER_TURN = 64, /* of one listener */
+    PL_MAX_ACCEPTS_PER_TURN = 16, /* of one listener */
+    PL_MAX_CALLS_PER_TURN = 16,   /* answers and commands of Python; the fast lane comes between */
+    PL_MAX_CONTROL_PER_TURN = 16, /* connections that talk to Python, likewise */
     PL_MAX_LISTENERS = 16,
     PL_MAX_READ_PER_TURN = 1024 * 1024,   /* bytes of one connection, so that none starves */
     PL_MAX_SEND_PER_TURN = 2048 * 1024,   /* likewise */

@@ -115,6 +115,7 @@ static struct pl_conn *conn_create(struct pl_reactor *reactor,
     conn->listener = listener;
     conn->needed = PL_FRAME_PREFIX_BYTES;
     conn->writable = true;
+    conn->in_control = true;
     conn->asking = (reactor->guards[listener] & PL_GUARD_ASK) != 0;
     conn->authenticated = (reactor->guards[listener] & PL_GUARD_SASL) == 0;
     conn->idle.fire = on_idle;
@@ -352,7 +353,8 @@ static enum pl_err answer(struct pl_conn *conn, const struct pl_request *request
         .api_key = request->api_key,
         .api_version = request->api_version,
     };
-    if (pl_lane_of(request->api_key, request->api_version) == PL_LANE_FAST) {
+    conn->in_control = pl_lane_of(request->api_key, request->api_version) != PL_LANE_FAST;
+    if (!conn->in_control) {
         enum pl_err err = pl_lane_handle(reactor->broker, request, &slot->reply);
         pl_conn_mute(conn, slot->reply.throttle_ms); /* at once, though the answer may wait */
         return err;

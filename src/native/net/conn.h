@@ -68,6 +68,7 @@ struct pl_conn { /* owned by the reactor's table */
     struct pl_chain out;           /* released, not yet sent */
 
     bool told_python; /* had a control request: a CLOSED event is due */
+    bool in_control;  /* its last request was not of the fast lane, or it had none */
     bool is_ready, is_dirty; /* in the reactor's list */
     struct pl_conn *next_ready, *next_dirty, *next_dead;
     bool turned_away;        /* never read: closed when it is no longer muted */

@@ -100,7 +100,7 @@ static enum pl_err open_parts(struct pl_engine *engine, const struct pl_engine_o
     if (err != PL_OK) {
         return err;
     }
-    err = pl_worker_pool_create(options->worker_threads, &reactor->mailbox, &engine->workers);
+    err = pl_worker_pool_create(options->worker_threads, &reactor->jobs.mailbox, &engine->workers);
     if (err == PL_OK) {
         err = open_broker(engine, options);
         if (err != PL_OK) {
@@ -136,17 +136,22 @@ struct pl_engine *pl_engine_create(const struct pl_engine_options *options) {
     return engine;
 }
 
+static void deliver_all(struct pl_reactor *reactor) {
+    pl_mailbox_deliver(&reactor->jobs.mailbox);
+    pl_mailbox_deliver(&reactor->calls.mailbox);
+}
+
 void pl_engine_destroy(struct pl_engine *engine) {
     if (engine == NULL) {
         return;
     }
     struct pl_reactor *reactor = &engine->reactor;
     pl_reactor_enter(reactor);
-    pl_mailbox_deliver(&reactor->mailbox);
+    deliver_all(reactor);
     pl_server_close(reactor);
     pl_broker_stop(reactor->broker);
     pl_worker_pool_destroy(engine->workers);
-    pl_mailbox_deliver(&reactor->mailbox);
+    deliver_all(reactor);
     pl_broker_destroy(reactor->broker);
     pl_reactor_close(reactor);
     free(engine);
@@ -187,7 +192,7 @@ int pl_engine_run(struct pl_engine *engine) {
 
 void pl_engine_stop(struct pl_engine *engine) {
     if (!atomic_exchange(&engine->stop_sent, true)) {
-        pl_mailbox_send(&engine->reactor.mailbox, &engine->stop);
+        pl_mailbox_send(&engine->reactor.calls.mailbox, &engine->stop);
     }
 }
 

@@ -21,7 +21,7 @@ bool pl_call_send(struct pl_engine *engine, void (*run)(struct pl_call *call),
     sent->engine = engine;
     sent->run = run;
     sent->mail.deliver = deliver_call;
-    pl_mailbox_send(&engine->reactor.mailbox, &sent->mail);
+    pl_mailbox_send(&engine->reactor.calls.mailbox, &sent->mail);
     return true;
 }
 

@@ -192,7 +192,7 @@ int pl_engine_reply_parts(struct pl_engine *engine, uint64_t connection,
     answer->mail.deliver = deliver;
     answer->engine = engine;
     answer->connection = connection;
-    pl_mailbox_send(&engine->reactor.mailbox, &answer->mail);
+    pl_mailbox_send(&engine->reactor.calls.mailbox, &answer->mail);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "net/reactor.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,14 +16,15 @@ void pl_reactor_add_ready(struct pl_reactor *reactor, struct pl_conn *conn) {
     if (conn->is_ready) {
         return;
     }
+    struct pl_ready *ready = conn->in_control ? &reactor->ready_control : &reactor->ready;
     conn->is_ready = true;
     conn->next_ready = NULL;
-    if (reactor->first_ready == NULL) {
-        reactor->first_ready = conn;
+    if (ready->first == NULL) {
+        ready->first = conn;
     } else {
-        reactor->last_ready->next_ready = conn;
+        ready->last->next_ready = conn;
     }
-    reactor->last_ready = conn;
+    ready->last = conn;
 }
 
 void pl_reactor_add_dirty(struct pl_reactor *reactor, struct pl_conn *conn) {
@@ -67,7 +69,8 @@ static int64_t until(const struct pl_reactor *reactor, uint64_t due_ns) {
 /* Nanoseconds until something is due; 0: at once, -1: never. Timers may be late by a millisecond:
  * most of them are overtaken by what they guard. */
 static int64_t sleep_ns(struct pl_reactor *reactor) {
-    if (reactor->first_ready != NULL || reactor->dirty != NULL || reactor->stopping) {
+    if (reactor->ready.first != NULL || reactor->ready_control.first != NULL ||
+        reactor->dirty != NULL || reactor->stopping) {
         return 0;
     }
     uint64_t timer_ms = pl_timer_wheel_next_ms(&reactor->timers);
@@ -79,33 +82,46 @@ static int64_t sleep_ns(struct pl_reactor *reactor) {
     return (wait_ns + NS_PER_MS - 1) / NS_PER_MS * NS_PER_MS;
 }
 
+/* False: something is in it, do not sleep. */
+static bool arm(struct pl_inbox *inbox) {
+    inbox->rung = false;
+    inbox->armed = pl_mailbox_arm(&inbox->mailbox);
+    return inbox->armed;
+}
+
+static void disarm(struct pl_inbox *inbox) {
+    if (inbox->armed || inbox->rung) {
+        pl_mailbox_disarm(&inbox->mailbox, inbox->rung);
+    }
+    inbox->armed = inbox->rung = false;
+}
+
 static enum pl_err wait_and_note(struct pl_reactor *reactor) {
     struct pl_poll_event events[PL_MAX_EVENTS_PER_STEP];
     int64_t timeout_ns = sleep_ns(reactor);
     int count = 0;
-    bool armed = timeout_ns != 0 && pl_mailbox_arm(&reactor->mailbox);
-    reactor->mail_target.rung = false;
+    bool armed = timeout_ns != 0 && arm(&reactor->jobs) && arm(&reactor->calls);
     enum pl_err err = reactor->poll.wait(reactor->poll.context, events, PL_MAX_EVENTS_PER_STEP,
                                          armed ? timeout_ns : 0, &count);
     tell_time(reactor);
     for (int i = 0; i < count; i++) {
         events[i].target->ready(events[i].target, &events[i]);
     }
-    if (armed || reactor->mail_target.rung) {
-        pl_mailbox_disarm(&reactor->mailbox, reactor->mail_target.rung);
-    }
+    disarm(&reactor->jobs);
+    disarm(&reactor->calls);
     return err;
 }
 
-/* Those that become ready meanwhile have their turn in the next one. */
-static void give_turns(struct pl_reactor *reactor) {
-    struct pl_conn *conn = reactor->first_ready;
-    reactor->first_ready = reactor->last_ready = NULL;
-    while (conn != NULL) {
-        struct pl_conn *next = conn->next_ready;
+/* `most` of them at the most. Those that become ready meanwhile have their turn in the next one. */
+static void give_turns(struct pl_ready *ready, int most) {
+    const struct pl_conn *end = ready->last;
+    bool more = ready->first != NULL;
+    for (int i = 0; i < most && more; i++) {
+        struct pl_conn *conn = ready->first;
+        ready->first = conn->next_ready;
         conn->is_ready = false;
+        more = conn != end;
         pl_conn_take_turn(conn);
-        conn = next;
     }
 }
 
@@ -148,9 +164,11 @@ enum pl_err pl_reactor_turn(struct pl_reactor *reactor) {
     pl_reactor_assert(reactor);
     enum pl_err err = wait_and_note(reactor);
     uint64_t began_ns = reactor->now_ns;
-    pl_mailbox_deliver(&reactor->mailbox);
+    pl_mailbox_deliver(&reactor->jobs.mailbox);
+    pl_mailbox_deliver_some(&reactor->calls.mailbox, PL_MAX_CALLS_PER_TURN);
     pl_timer_wheel_advance(&reactor->timers, reactor->now_ms);
-    give_turns(reactor);
+    give_turns(&reactor->ready, INT_MAX);
+    give_turns(&reactor->ready_control, PL_MAX_CONTROL_PER_TURN);
     pl_broker_before_sleep(reactor->broker);
     flush_dirty(reactor);
     bury_dead(reactor);
@@ -164,8 +182,8 @@ enum pl_err pl_reactor_turn(struct pl_reactor *reactor) {
 /* ---- opening and closing ---- */
 
 static void on_mail(struct pl_poll_target *target, const struct pl_poll_event *event) {
-    struct pl_mail_target *mail = (struct pl_mail_target *)target;
-    mail->rung = event->readable;
+    struct pl_inbox *inbox = (struct pl_inbox *)target;
+    inbox->rung = event->readable;
 }
 
 static void on_trim(struct pl_timer *timer) {
@@ -176,19 +194,33 @@ static void on_trim(struct pl_timer *timer) {
     pl_timer_set(&reactor->timers, timer, reactor->now_ms + TRIM_INTERVAL_MS);
 }
 
-static enum pl_err open_queues(struct pl_reactor *reactor) {
-    enum pl_err err = pl_mailbox_open(&reactor->mailbox);
+static enum pl_err open_inbox(const struct pl_poll *poll, struct pl_inbox *inbox) {
+    enum pl_err err = pl_mailbox_open(&inbox->mailbox);
     if (err != PL_OK) {
         return err;
     }
-    reactor->mail_target.target.ready = on_mail;
-    err = reactor->poll.add(reactor->poll.context, reactor->mailbox.fd, PL_POLL_LEVEL_READ,
-                            &reactor->mail_target.target);
+    inbox->target.ready = on_mail;
+    err = poll->add(poll->context, inbox->mailbox.fd, PL_POLL_LEVEL_READ, &inbox->target);
+    if (err != PL_OK) {
+        pl_mailbox_close(&inbox->mailbox);
+    }
+    return err;
+}
+
+static enum pl_err open_queues(struct pl_reactor *reactor) {
+    enum pl_err err = open_inbox(&reactor->poll, &reactor->jobs);
+    if (err != PL_OK) {
+        return err;
+    }
+    err = open_inbox(&reactor->poll, &reactor->calls);
     if (err == PL_OK) {
         err = pl_outbox_open(&reactor->outbox);
+        if (err != PL_OK) {
+            pl_mailbox_close(&reactor->calls.mailbox);
+        }
     }
     if (err != PL_OK) {
-        pl_mailbox_close(&reactor->mailbox);
+        pl_mailbox_close(&reactor->jobs.mailbox);
     }
     return err;
 }
@@ -233,7 +265,8 @@ void pl_reactor_close(struct pl_reactor *reactor) {
     pl_reply_store_clear(&reactor->slots);
     pl_conn_table_free(&reactor->conns);
     pl_outbox_close(&reactor->outbox);
-    pl_mailbox_close(&reactor->mailbox);
+    pl_mailbox_close(&reactor->calls.mailbox);
+    pl_mailbox_close(&reactor->jobs.mailbox);
     pl_poll_epoll_close(&reactor->poll);
     pl_pool_destroy(reactor->pool);
 }

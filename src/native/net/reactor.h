@@ -1,7 +1,11 @@
 /* The reactor: one thread, one turn after the other.
  *
- *   wait → note what is ready → mailbox → timers → each ready connection: read, frames, lanes
+ *   wait → note what is ready → ends of jobs → some calls → timers
+ *        → each ready connection of the fast lane, some of the control lane: read, frames, lanes
  *        → pl_broker_before_sleep → send what was completed → give back the turn's buffers
+ *
+ * Of what Python asks and is asked a turn does so much at the most, however many wait: a Produce or
+ * a Fetch is read and answered in between.
  *
  * This header is the state that the files of net/ share; reactor.c is the turn, server.c who is
  * let in and out, conn.c one connection.
@@ -40,9 +44,14 @@ struct pl_listening { /* a listener and its place in the poll */
     bool polled;
 };
 
-struct pl_mail_target {
+struct pl_inbox { /* a mailbox and its place in the poll */
     struct pl_poll_target target; /* first member */
-    bool rung;
+    struct pl_mailbox mailbox;
+    bool armed, rung; /* of this turn's sleep */
+};
+
+struct pl_ready { /* connections that have a turn to take, oldest first */
+    struct pl_conn *first, *last;
 };
 
 struct pl_reactor { /* owned by the engine */
@@ -51,8 +60,8 @@ struct pl_reactor { /* owned by the engine */
     struct pl_pool *pool;
     struct pl_broker *broker;
     struct pl_outbox outbox;
-    struct pl_mailbox mailbox;
-    struct pl_mail_target mail_target;
+    struct pl_inbox jobs;  /* ends of them, from the workers */
+    struct pl_inbox calls; /* of pylog/engine.h, from any thread */
     struct pl_timer_wheel timers;
     struct pl_timer trim; /* of what the pool keeps */
     uint64_t now_ns, now_ms; /* monotonic, of this turn */
@@ -65,9 +74,9 @@ struct pl_reactor { /* owned by the engine */
     struct pl_reply_store slots;
     struct pl_conn_table conns;
     size_t unanswered_bytes; /* of all connections */
-    struct pl_conn *first_ready, *last_ready; /* have a turn to take, oldest first */
-    struct pl_conn *dirty;                    /* have something to send or to finish */
-    struct pl_conn *dead;                     /* closed in this turn */
+    struct pl_ready ready, ready_control; /* by the lane that each used last */
+    struct pl_conn *dirty;                /* have something to send or to finish */
+    struct pl_conn *dead;                 /* closed in this turn */
 
     struct pl_listening *listening[PL_MAX_LISTENERS];
     int listening_count;

@@ -37,7 +37,7 @@ static struct pl_engine_options default_options(void) {
                                       .idle_timeout_ms = -1};
 }
 
-static void start_engine(const struct pl_engine_options *options) {
+static inline void start_engine(const struct pl_engine_options *options) {
     engine = pl_engine_create(options);
     CHECK(engine != NULL);
     CHECK_OK(pl_engine_listen(engine, 3, "127.0.0.1", 0, &engine_port));
@@ -45,7 +45,7 @@ static void start_engine(const struct pl_engine_options *options) {
     CHECK_OK(pthread_create(&engine_thread, NULL, run_engine, NULL));
 }
 
-static void stop_engine(void) {
+static inline void stop_engine(void) {
     pl_engine_stop(engine);
     CHECK_OK(pthread_join(engine_thread, NULL));
     pl_engine_destroy(engine);

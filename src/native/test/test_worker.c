@@ -84,6 +84,26 @@ static void only_an_armed_mailbox_is_rung(void) {
     CHECK(pl_mailbox_take(&mailbox) == NULL);
 }
 
+static void a_delivery_with_a_limit_leaves_the_rest_to_the_next(void) {
+    enum { SENT = 5 };
+    struct letter sent[SENT];
+    next_number[0] = 0;
+    for (int i = 0; i < SENT; i++) {
+        sent[i] = (struct letter){.mail.deliver = read_letter, .number = i};
+        pl_mailbox_send(&mailbox, &sent[i].mail);
+    }
+    CHECK_EQ(pl_mailbox_deliver_some(&mailbox, 2), 2);
+    CHECK_EQ(next_number[0], 2);
+    CHECK(!pl_mailbox_arm(&mailbox)); /* what is left is a reason not to sleep */
+    struct letter late = {.mail.deliver = read_letter, .number = SENT};
+    pl_mailbox_send(&mailbox, &late.mail);
+    CHECK_EQ(pl_mailbox_deliver_some(&mailbox, 2), 2);
+    CHECK_EQ(pl_mailbox_deliver(&mailbox), 2);
+    CHECK_EQ(next_number[0], SENT + 1);
+    CHECK(pl_mailbox_arm(&mailbox));
+    pl_mailbox_disarm(&mailbox, false);
+}
+
 /* ---- jobs ---- */
 
 struct task { /* job is the first member */
@@ -170,6 +190,7 @@ int main(void) {
     CHECK_OK(pl_mailbox_open(&mailbox));
     RUN(letters_of_each_sender_arrive_once_and_in_order);
     RUN(only_an_armed_mailbox_is_rung);
+    RUN(a_delivery_with_a_limit_leaves_the_rest_to_the_next);
     RUN(a_job_is_done_in_the_delivery_of_the_mailbox);
     RUN(slow_jobs_leave_a_thread_for_flushes);
     RUN(what_was_submitted_runs_before_the_pool_ends);

@@ -1,6 +1,7 @@
 #include "worker/mailbox.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -9,6 +10,7 @@
 enum pl_err pl_mailbox_open(struct pl_mailbox *mailbox) {
     atomic_init(&mailbox->newest, NULL);
     atomic_init(&mailbox->armed, false);
+    mailbox->left = NULL;
     mailbox->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return mailbox->fd < 0 ? pl_err_from_errno(errno) : PL_OK;
 }
@@ -51,19 +53,35 @@ struct pl_mail *pl_mailbox_take(struct pl_mailbox *mailbox) {
     return oldest;
 }
 
-int pl_mailbox_deliver(struct pl_mailbox *mailbox) {
+static int deliver_left(struct pl_mailbox *mailbox, int most) {
     int delivered = 0;
-    struct pl_mail *mail = pl_mailbox_take(mailbox);
-    while (mail != NULL) {
-        struct pl_mail *next = mail->next;
+    while (mailbox->left != NULL && delivered < most) {
+        struct pl_mail *mail = mailbox->left;
+        mailbox->left = mail->next;
         mail->deliver(mail);
         delivered++;
-        mail = next;
     }
     return delivered;
 }
 
+/* What is sent meanwhile waits for the next delivery: this one has an end. */
+int pl_mailbox_deliver_some(struct pl_mailbox *mailbox, int most) {
+    int delivered = deliver_left(mailbox, most);
+    if (delivered < most) {
+        mailbox->left = pl_mailbox_take(mailbox);
+        delivered += deliver_left(mailbox, most - delivered);
+    }
+    return delivered;
+}
+
+int pl_mailbox_deliver(struct pl_mailbox *mailbox) {
+    return pl_mailbox_deliver_some(mailbox, INT_MAX);
+}
+
 bool pl_mailbox_arm(struct pl_mailbox *mailbox) {
+    if (mailbox->left != NULL) {
+        return false;
+    }
     atomic_store(&mailbox->armed, true);
     if (atomic_load(&mailbox->newest) == NULL) {
         return true;

@@ -21,6 +21,7 @@ struct pl_mailbox { /* owned by the receiver */
     _Atomic(struct pl_mail *) newest;
     atomic_bool armed;
     int fd; /* eventfd, readable after a send to an armed mailbox */
+    struct pl_mail *left; /* taken and not delivered yet, oldest first; receiver only */
 };
 
 PL_MUST_CHECK enum pl_err pl_mailbox_open(struct pl_mailbox *mailbox);
@@ -29,10 +30,13 @@ void pl_mailbox_close(struct pl_mailbox *mailbox);
 
 void pl_mailbox_send(struct pl_mailbox *mailbox, struct pl_mail *mail); /* any thread */
 
-/* Receiver only. Everything that waits, oldest first, linked by next; NULL for none. */
+/* Receiver only. Everything that waits, but for what a delivery has left; oldest first, linked by
+ * next; NULL for none. */
 struct pl_mail *pl_mailbox_take(struct pl_mailbox *mailbox);
 /* Takes and delivers; returns how many. */
 int pl_mailbox_deliver(struct pl_mailbox *mailbox);
+/* Likewise, but `most` of them at most: the rest comes first in the next delivery. */
+int pl_mailbox_deliver_some(struct pl_mailbox *mailbox, int most);
 /* Before sleeping on fd. False: mail waits, do not sleep. */
 PL_MUST_CHECK bool pl_mailbox_arm(struct pl_mailbox *mailbox);
 /* After the sleep; `rung`: fd was found readable, and is emptied. */
