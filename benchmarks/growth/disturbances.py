@@ -1,20 +1,27 @@
-"""Whether produce stays as quick while the broker's Python works."""
+"""Whether produce stays as quick while the broker decides: beside rebalances and new topics.
+
+Clients that ask for decisions compute, too, and on a small machine they take the processor from
+the broker and from the load generator, whatever the broker does. So each phase has a control: the
+same clients ask another broker of the same machine, and what is left is theirs.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from confluent_kafka.admin import NewTopic
 
-from benchmarks.against_kafka.brokers import Pylog
-from benchmarks.growth.grow import TOPIC, Sizes, broker, create
+from benchmarks.against_kafka.brokers import Broker, Kafka, Pylog, await_served
+from benchmarks.growth.grow import TOPIC, create
 from benchmarks.results import say
 from pylog.bench import suite
 from pylog.bench.charts import LineChart
@@ -22,17 +29,34 @@ from pylog.bench.load import Load, Measurement
 
 STEADY = Load(connections=16, partitions=16, records_per_s=10_000, depth=4)
 WINDOW = suite.Timing(warmup_s=0.1, measure_s=0.5, repeats=1)
-WINDOWS, MOST_WINDOWS = 8, 100
+WINDOWS, MOST_WINDOWS = 8, 25
+WARM_UP_S = 8.0  # until the JVM has compiled what a produce needs
+NO_DELAY = "group.initial.rebalance.delay.ms=0"
 # They run at a low priority: it is the broker's work that is to disturb, not its clients'.
 CLIENT = ["nice", "-n", "10", sys.executable, "-m"]
 MEMBERS, TOPICS = "benchmarks.growth.members", "benchmarks.growth.topics"
 BUSY = [sys.executable, "-c", "while True: pass"]
+AT_REST, CONTROL = "nothing", "the same, of another broker"
+
+
+@dataclass(frozen=True, slots=True)
+class Disturber:
+    """What happens meanwhile, and the client that makes it happen; without one, nothing does."""
+
+    name: str
+    command: Sequence[str] = ()
+    has_an_end: bool = False  # is measured to its end, all else for so many windows
+
+    def at(self, broker: Broker) -> list[str]:
+        """The client's command line for that broker."""
+        return [str(broker.port) if word == "PORT" else word for word in self.command]
 
 
 @dataclass(slots=True)
 class Phase:
     """What happened meanwhile, and the windows of the steady produce."""
 
+    broker: str
     name: str
     windows: list[tuple[float, Measurement]] = field(default_factory=list)  # seconds, figures
     said: str = ""  # by the client that disturbed
@@ -47,66 +71,90 @@ class Phase:
         return median(one.p999_us for _, one in self.windows) / 1000
 
 
-def disturbances(sizes: Sizes, members: int, topics: int, phases: list[Phase]) -> None:
-    """Alone, beside a process that computes, beside a group that rebalances, beside new topics."""
-    with broker(sizes.folder, "group.initial.rebalance.delay.ms=0") as (process, admin):
-        create(admin, [NewTopic(TOPIC, 16, 1)])
-        suite.run_on(process.target, TOPIC, STEADY, suite.Timing(0, 1, 1))
-        port = str(process.port)
-        commands = {
-            "nothing": None,
-            "another process computes": BUSY,
-            f"a group of {members:,} rebalances again and again": [
-                *CLIENT, MEMBERS, port, str(members)],
-            f"{topics:,} topics are created": [
-                *CLIENT, TOPICS, port, str(topics)],
-            "nothing, afterwards": None,
-        }  # fmt: skip
-        for name, command in commands.items():
-            say(f"produce while: {name}")
-            phases.append(_phase(process, name, command))
-
-
-def _phase(process: Pylog, name: str, command: list[str] | None) -> Phase:
-    """A client with an end is measured to its end, all else for so many windows."""
-    phase = Phase(name)
-    has_an_end = command is not None and TOPICS in command
-    with _beside(command, phase) as client:
-        started = time.perf_counter()
-        while len(phase.windows) < (MOST_WINDOWS if has_an_end else WINDOWS):
-            if client is not None and client.poll() is not None:
-                break
-            one = suite.run_on(process.target, TOPIC, STEADY, WINDOW)
-            phase.windows.append((time.perf_counter() - started, one))
-    return phase
+def disturbances(
+    folder: Path | None, script: Path, members: int, topics: int, phases: list[Phase]
+) -> None:
+    """pylog with its controls, then Apache Kafka."""
+    group = Disturber(
+        f"a group of {members:,} rebalances again and again",
+        [*CLIENT, MEMBERS, "PORT", str(members)],
+    )
+    creation = Disturber(
+        f"up to {topics:,} topics are created", [*CLIENT, TOPICS, "PORT", str(topics)], True
+    )
+    with tempfile.TemporaryDirectory(dir=folder, prefix="disturbances-") as base:
+        pylog = Pylog(Path(base) / "pylog", ["log.durability=os", NO_DELAY])
+        other = Pylog(Path(base) / "other", ["log.durability=os", NO_DELAY])
+        with _serving(pylog), _serving(other):
+            _measure(pylog, pylog, Disturber(AT_REST), phases)
+            _measure(pylog, pylog, Disturber("another process computes", BUSY), phases)
+            for disturber in (group, creation):
+                _measure(pylog, pylog, disturber, phases)
+                _measure(pylog, other, disturber, phases)
+            _measure(pylog, pylog, Disturber(f"{AT_REST}, afterwards"), phases)
+        kafka = Kafka(Path(base) / "kafka", script, [NO_DELAY])
+        with _serving(kafka):
+            for disturber in (Disturber(AT_REST), group, creation):
+                _measure(kafka, kafka, disturber, phases)
 
 
 @contextmanager
-def _beside(command: list[str] | None, phase: Phase) -> Iterator[subprocess.Popen[str] | None]:
+def _serving(broker: Broker) -> Iterator[None]:
+    """With the topic that is written to, and warm."""
+    try:
+        broker.start()
+        create(suite.admin_of("127.0.0.1", broker.port), [NewTopic(TOPIC, STEADY.partitions, 1)])
+        await_served(broker, [TOPIC], STEADY.partitions)
+        warm_up_s = WARM_UP_S if isinstance(broker, Kafka) else 1.0
+        suite.run_on(broker.target, TOPIC, STEADY, suite.Timing(0, warm_up_s, 1))
+        yield
+    finally:
+        broker.kill()
+
+
+def _measure(broker: Broker, asked: Broker, disturber: Disturber, phases: list[Phase]) -> None:
+    """Produces to `broker`; the disturber's client asks `asked`."""
+    name = disturber.name if asked is broker else f"{CONTROL}: {disturber.name}"
+    say(f"produce to {broker.name} while: {name}")
+    phase = Phase(broker.name, name)
+    phases.append(phase)
+    with _beside(disturber.at(asked), phase) as client:
+        started = time.perf_counter()
+        while len(phase.windows) < (MOST_WINDOWS if disturber.has_an_end else WINDOWS):
+            if client is not None and client.poll() is not None:
+                break
+            one = suite.run_on(broker.target, TOPIC, STEADY, WINDOW)
+            phase.windows.append((time.perf_counter() - started, one))
+
+
+@contextmanager
+def _beside(command: list[str], phase: Phase) -> Iterator[subprocess.Popen[str] | None]:
     """The client runs meanwhile; one that tells when it is ready is awaited first."""
-    if command is None:
+    if not command:
         yield None
         return
     client = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
     assert client.stdout is not None
     try:
-        if command is not BUSY:
+        if command != BUSY:
             client.stdout.readline()
         yield client
     finally:
         if client.stdin is not None:
             client.stdin.close()  # the end of its work
-        if command is BUSY:
+        if command == BUSY:
             client.terminate()
         phase.said = client.stdout.read().strip()
-        client.wait()
+        if client.wait() and command != BUSY:
+            raise RuntimeError(f"{' '.join(command)} ended with {client.returncode}")
 
 
 def table(phases: list[Phase]) -> list[list[str]]:
     """A row for each phase."""
-    rows = [["produce 10,000/s while", "p99", "worst p99 of 0.5 s", "p99.9", "meanwhile"]]
-    return rows + [
+    head = ["produce 10,000/s to", "while", "p99", "worst p99 of 0.5 s", "p99.9", "meanwhile"]
+    return [head] + [
         [
+            phase.broker,
             phase.name,
             f"{phase.p99_ms():.2f} ms",
             f"{phase.worst_ms():.2f} ms",
@@ -128,9 +176,9 @@ def chart(phases: list[Phase]) -> LineChart:
         "linear_x": True,
         "series": [
             {
-                "name": phase.name,
+                "name": f"{phase.broker}: {phase.name}",
                 "colour": colour,
-                "dashed": phase.name.startswith("nothing"),
+                "dashed": phase.name.startswith((AT_REST, CONTROL)),
                 "points": [
                     {"x": at, "middle": p99, "least": p99, "greatest": p99}
                     for at, one in phase.windows
@@ -146,6 +194,7 @@ def document(phases: list[Phase]) -> list[dict[str, Any]]:
     """For the JSON."""
     return [
         {
+            "broker": phase.broker,
             "name": phase.name,
             "p99_ms": phase.p99_ms(),
             "worst_p99_ms": phase.worst_ms(),

@@ -36,6 +36,8 @@ from pylog.protocol.messages.sync_group import (
 
 FIND, JOIN, HEARTBEAT, SYNC = (10, 1), (11, 5), (12, 3), (14, 3)  # key and version
 MEMBER_ID_REQUIRED, REBALANCE_IN_PROGRESS = 79, 27
+# COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR: found, not ready yet
+NOT_READY = (14, 15, 16)
 Response = TypeVar("Response", bound=Message)
 
 
@@ -69,6 +71,8 @@ class Member:
                 protocols=[JoinGroupRequestProtocol(name="range", metadata=b"")],
             )
             joined = await self.ask(JOIN, request, JoinGroupResponse)
+            if joined.error_code in NOT_READY:
+                continue
             self.member_id = joined.member_id
             if joined.error_code != MEMBER_ID_REQUIRED:
                 break
