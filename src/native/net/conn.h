@@ -104,6 +104,8 @@ void pl_conn_identify(struct pl_conn *conn, const char *user, uint32_t subject,
                       int64_t lifetime_ms);
 /* Not read before that much time is over. */
 void pl_conn_mute(struct pl_conn *conn, int32_t throttle_ms);
+/* Takes no more from it; what is owed for the requests before is still sent. */
+void pl_conn_refuse(struct pl_conn *conn);
 /* Cancels its replies. It stays readable to the caller until the end of the turn. */
 void pl_conn_close(struct pl_conn *conn);
 void pl_conn_free(struct pl_conn *conn);

@@ -47,11 +47,10 @@ static void admit(struct pl_reactor *reactor, uint8_t listener,
     enum pl_err err = wait_ms > 0
                           ? pl_conn_turn_away(reactor, kind, listener, accepted, wait_ms)
                           : pl_conn_open(reactor, kind, listener, accepted);
-    if (wait_ms > 0) {
+    if (wait_ms > 0 || err != PL_OK) {
         PL_COUNT(reactor->counters.connections_refused, 1);
     }
     if (err != PL_OK) {
-        PL_COUNT(reactor->counters.connections_refused, 1);
         pl_reactor_warn(reactor, "a connection was refused: out of memory");
     }
 }
