@@ -169,6 +169,25 @@ static void slow_jobs_leave_a_thread_for_flushes(void) {
     }
 }
 
+static void slow_jobs_run_beside_each_other_though_one_thread_is_woken(void) {
+    enum { TASKS = 3 };
+    struct pl_worker_pool *pool = NULL;
+    struct task slow[TASKS];
+    CHECK_OK(pl_worker_pool_create(TASKS + 1, &mailbox, &pool));
+    for (int i = 0; i < TASKS; i++) {
+        task_init(&slow[i]);
+        pl_worker_submit(pool, &slow[i].job, PL_JOB_SLOW);
+    }
+    for (int i = 0; i < TASKS; i++) {
+        sem_wait(&slow[i].begun); /* and none has ended */
+    }
+    for (int i = 0; i < TASKS; i++) {
+        sem_post(&slow[i].may_end);
+    }
+    pl_worker_pool_destroy(pool);
+    CHECK_EQ(pl_mailbox_deliver(&mailbox), TASKS);
+}
+
 static void what_was_submitted_runs_before_the_pool_ends(void) {
     enum { TASKS = 100 };
     static struct task tasks[TASKS];
@@ -193,6 +212,7 @@ int main(void) {
     RUN(a_delivery_with_a_limit_leaves_the_rest_to_the_next);
     RUN(a_job_is_done_in_the_delivery_of_the_mailbox);
     RUN(slow_jobs_leave_a_thread_for_flushes);
+    RUN(slow_jobs_run_beside_each_other_though_one_thread_is_woken);
     RUN(what_was_submitted_runs_before_the_pool_ends);
     pl_mailbox_close(&mailbox);
     return check_end();

@@ -53,11 +53,22 @@ static void deliver_job(struct pl_mail *mail) {
     job->done(job);
 }
 
+/* Whether a thread that waits is to be woken; lock held. */
+static bool take_idle(struct pl_worker_pool *pool) {
+    bool there_is_one = pool->idle > pool->signalled;
+    pool->signalled += there_is_one ? 1 : 0;
+    return there_is_one;
+}
+
 /* Lock held before and after, not while the job runs. */
 static void run_one(struct pl_worker_pool *pool, bool slow) {
     struct pl_job *job = pop(slow ? &pool->slow : &pool->flushes);
     pool->slow_running += slow ? 1 : 0;
+    bool wake = slow_may_run(pool) && take_idle(pool);
     pthread_mutex_unlock(&pool->lock);
+    if (wake) {
+        pthread_cond_signal(&pool->wake);
+    }
     job->run(job);
     job->mail.deliver = deliver_job;
     pl_mailbox_send(pool->completions, &job->mail);
@@ -171,10 +182,11 @@ void pl_worker_pool_destroy(struct pl_worker_pool *pool) {
 }
 
 void pl_worker_submit(struct pl_worker_pool *pool, struct pl_job *job, enum pl_job_kind kind) {
+    bool slow = kind == PL_JOB_SLOW && !pool->background;
     pthread_mutex_lock(&pool->lock);
-    push(kind == PL_JOB_SLOW && !pool->background ? &pool->slow : &pool->flushes, job);
-    bool wake = pool->idle > pool->signalled;
-    pool->signalled += wake ? 1 : 0;
+    push(slow ? &pool->slow : &pool->flushes, job);
+    /* Slow ones come by the hundred: a thread that takes one wakes the next, not the submitter. */
+    bool wake = (!slow || pool->signalled == 0) && take_idle(pool);
     pthread_mutex_unlock(&pool->lock);
     if (wake) {
         pthread_cond_signal(&pool->wake); /* without the lock, which the woken thread needs */
