@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/slices.h"
 #include "bench/process.h"
 #include "bench/run.h"
 
@@ -320,6 +321,7 @@ int pl_load_run(const struct pl_load_options *options, struct pl_load_result *re
     }
     run->options = options;
     run->result = result;
+    pl_take_short_slices();
     execute(run);
     int status = run->failed ? -1 : 0;
     free(run);

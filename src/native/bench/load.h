@@ -57,7 +57,9 @@ struct pl_load_result {
     char error[160];           /* what went wrong; empty: nothing */
 };
 
-/* Returns 0, or -1 with result->error set. Blocks for warm-up and measured time. */
+/* Returns 0, or -1 with result->error set. Blocks for warm-up and measured time. The calling thread
+ * has short slices of the processor from then on (base/slices.h): beside others that compute, it
+ * would measure how long it waits for its own turn. */
 int pl_load_run(const struct pl_load_options *options, struct pl_load_result *result);
 
 #endif
