@@ -120,7 +120,11 @@ def document(
     tables = {"Growth": series.table([growth for growth in found if growth.repeats])}
     if any(phase.windows for phase in phases):
         charts.insert(0, disturbances.chart(phases))
-        tables = {"Disturbances": disturbances.table(phases), **tables}
+        tables = {
+            "Disturbances": disturbances.summary(phases),
+            "Disturbances, all phases": disturbances.table(phases),
+            **tables,
+        }
     return suite.document(
         [],
         timing,

@@ -36,7 +36,8 @@ NO_DELAY = "group.initial.rebalance.delay.ms=0"
 CLIENT = ["nice", "-n", "10", sys.executable, "-m"]
 MEMBERS, TOPICS = "benchmarks.growth.members", "benchmarks.growth.topics"
 BUSY = [sys.executable, "-c", "while True: pass"]
-AT_REST, CONTROL = "nothing", "the same, of another broker"
+AT_REST, AFTERWARDS = "nothing", "nothing, afterwards"
+CONTROL = "the same, of another broker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,14 @@ class Phase:
     """What happened meanwhile, and the windows of the steady produce."""
 
     broker: str
-    name: str
+    beside: str
+    is_control: bool = False
     windows: list[tuple[float, Measurement]] = field(default_factory=list)  # seconds, figures
     said: str = ""  # by the client that disturbed
+
+    @property
+    def name(self) -> str:
+        return f"{CONTROL}: {self.beside}" if self.is_control else self.beside
 
     def p99_ms(self) -> float:
         return median(one.p99_us for _, one in self.windows) / 1000
@@ -91,7 +97,7 @@ def disturbances(
             for disturber in (group, creation):
                 _measure(pylog, pylog, disturber, phases)
                 _measure(pylog, other, disturber, phases)
-            _measure(pylog, pylog, Disturber(f"{AT_REST}, afterwards"), phases)
+            _measure(pylog, pylog, Disturber(AFTERWARDS), phases)
         kafka = Kafka(Path(base) / "kafka", script, [NO_DELAY])
         with _serving(kafka):
             for disturber in (Disturber(AT_REST), group, creation):
@@ -114,9 +120,8 @@ def _serving(broker: Broker) -> Iterator[None]:
 
 def _measure(broker: Broker, asked: Broker, disturber: Disturber, phases: list[Phase]) -> None:
     """Produces to `broker`; the disturber's client asks `asked`."""
-    name = disturber.name if asked is broker else f"{CONTROL}: {disturber.name}"
-    say(f"produce to {broker.name} while: {name}")
-    phase = Phase(broker.name, name)
+    phase = Phase(broker.name, disturber.name, is_control=asked is not broker)
+    say(f"produce to {broker.name} while: {phase.name}")
     phases.append(phase)
     with _beside(disturber.at(asked), phase) as client:
         started = time.perf_counter()
@@ -149,6 +154,34 @@ def _beside(command: list[str], phase: Phase) -> Iterator[subprocess.Popen[str] 
             raise RuntimeError(f"{' '.join(command)} ended with {client.returncode}")
 
 
+def summary(phases: list[Phase]) -> list[list[str]]:
+    """A row for each broker and each of its disturbances: p99 at rest, beside, in the control."""
+    measured = {
+        (phase.broker, phase.beside, phase.is_control): phase.p99_ms()
+        for phase in phases
+        if phase.windows
+    }
+    rows = []
+    for (broker, beside, is_control), p99_ms in measured.items():
+        at_rest_ms = measured.get((broker, AT_REST, False))
+        if is_control or beside in (AT_REST, AFTERWARDS) or at_rest_ms is None:
+            continue
+        control_ms = measured.get((broker, beside, True))
+        shown = [_ms(at_rest_ms), _ms(p99_ms), _ms(control_ms)]
+        ratios = [_ratio(p99_ms, at_rest_ms), _ratio(p99_ms, control_ms)]
+        rows.append([broker, beside, *shown, *ratios])
+    head = ["p99 of produce to", "while", "at rest", "beside", "control"]
+    return [[*head, "beside / at rest", "beside / control"], *rows]
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} ms"
+
+
+def _ratio(value: float, reference: float | None) -> str:
+    return "-" if reference is None else f"{value / reference:.1f}"
+
+
 def table(phases: list[Phase]) -> list[list[str]]:
     """A row for each phase."""
     head = ["produce 10,000/s to", "while", "p99", "worst p99 of 0.5 s", "p99.9", "meanwhile"]
@@ -156,9 +189,9 @@ def table(phases: list[Phase]) -> list[list[str]]:
         [
             phase.broker,
             phase.name,
-            f"{phase.p99_ms():.2f} ms",
-            f"{phase.worst_ms():.2f} ms",
-            f"{phase.p999_ms():.2f} ms",
+            _ms(phase.p99_ms()),
+            _ms(phase.worst_ms()),
+            _ms(phase.p999_ms()),
             phase.said or "-",
         ]
         for phase in phases
@@ -178,7 +211,7 @@ def chart(phases: list[Phase]) -> LineChart:
             {
                 "name": f"{phase.broker}: {phase.name}",
                 "colour": colour,
-                "dashed": phase.name.startswith((AT_REST, CONTROL)),
+                "dashed": phase.is_control or phase.beside in (AT_REST, AFTERWARDS),
                 "points": [
                     {"x": at, "middle": p99, "least": p99, "greatest": p99}
                     for at, one in phase.windows
